@@ -317,11 +317,16 @@ def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: 
         unknown = {k: v for k, v in kwargs.items() if k not in allowed}
         if unknown:
             raise error(unknown_keywords(name, unknown, allowed, teach))
-        with plain_arguments(name, error):
+        try:
             if each and hasattr(type(post := args[0] if args else kwargs.get("post")), "ask_each"):
                 rest = {k: v for k, v in kwargs.items() if k != "post"}
                 return post.ask_each(function, *args[1:], **rest)  # type: ignore[attr-defined,no-any-return]
             return function(*args, **kwargs)
+        except Exception as failure:
+            refusal = _of_argument(failure, name, error)
+            if refusal is None:
+                raise
+            raise refusal from failure
 
     return checked
 
@@ -331,24 +336,30 @@ def plain_arguments(function: str, error: type[BayesmarginsError]) -> Iterator[N
     """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
     try:
         yield
-    except BayesmarginsError:
-        raise
     except Exception as failure:
-        method = _raised_by_argument(failure)
-        if not method:
+        refusal = _of_argument(failure, function, error)
+        if refusal is None:
             raise
-        raise error(
-            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
-            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
-        ) from failure
+        raise refusal from failure
 
 
-def _raised_by_argument(error: Exception) -> str:
+def _of_argument(failure: Exception, function: str, error: type[BayesmarginsError]) -> BayesmarginsError | None:
+    """The refusal of an argument that raises when it is looked at; None of any other failure."""
+    method = "" if isinstance(failure, BayesmarginsError) else _raised_by_argument(failure)
+    if not method:
+        return None
+    return error(
+        f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
+        "Give plain values: texts, numbers, lists, dicts, arrays, tables."
+    )
+
+
+def _raised_by_argument(failure: Exception) -> str:
     """Which method of a user's object raised this when it was compared or looked at; empty where none did.
 
     Python may ask an object anything: whether it equals a word, has a hash, or an attribute.
     """
-    frame, trace = None, error.__traceback__
+    frame, trace = None, failure.__traceback__
     while trace is not None:
         frame, trace = trace.tb_frame, trace.tb_next
     if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "bayesmargins":

@@ -15,7 +15,7 @@ from typing import Any
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.values import is_number, one_of, switch, whole_number
 
-__all__ = ["Options", "check_size", "options"]
+__all__ = ["Options", "options", "too_large"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _ENOUGH = 10**18  # bytes: more than any machine has
@@ -35,7 +35,10 @@ class _Option:
         self.name = name
 
     def __get__(self, options: Options | None, owner: type) -> Any:
-        return self if options is None else options._values()[self.name]
+        if options is None:
+            return self
+        inside = _INSIDE.get()
+        return inside[self.name] if inside is not None and self.name in inside else options._outside[self.name]
 
 
 class Options:
@@ -79,10 +82,11 @@ class Options:
     (1, ['median', 'eti95_lb', 'eti95_ub'])
     """
 
-    __slots__ = ("_lock", "_set", "_undecided")
+    __slots__ = ("_lock", "_outside", "_set", "_undecided")
     _lock: threading.Lock
-    _set: dict[str, Any]
-    _undecided: list[tuple[weakref.ref[_Block], dict[str, Any]]]
+    _set: dict[str, Any]  # for good
+    _undecided: list[tuple[weakref.ref[_Block], dict[str, Any]]]  # for good, unless a `with` block enters it
+    _outside: Mapping[str, Any]  # both, as any thread sees them that is in no block
     memory = _Option("4GiB")
     bytes = _Option(4 * 2**30)  # of `memory`
     threads = _Option(None)
@@ -96,6 +100,7 @@ class Options:
         object.__setattr__(self, "_lock", threading.Lock())
         object.__setattr__(self, "_set", {name: vars(Options)[name].default for name in (*_CHECKS, "bytes")})
         object.__setattr__(self, "_undecided", [])
+        object.__setattr__(self, "_outside", dict(self._set))
 
     def __setattr__(self, name: str, value: Any) -> None:
         self(**{name: value})
@@ -132,20 +137,21 @@ class Options:
         else:
             with self._lock:
                 self._undecided.append((weakref.ref(block), changed))
+                self._put_together()
         return block
 
-    def _values(self) -> Mapping[str, Any]:
-        """Options by name, as this thread sees them."""
-        with self._lock:
-            while self._undecided and self._undecided[0][0]() is None:  # dropped, and never entered: for good
-                self._set.update(self._undecided.pop(0)[1])
-            undecided = {name: value for _, changed in self._undecided for name, value in changed.items()}
-            return {**self._set, **undecided, **(_INSIDE.get() or {})}
+    def _put_together(self) -> None:
+        """What holds outside of blocks, after a change."""
+        while self._undecided and self._undecided[0][0]() is None:  # dropped, and never entered: for good
+            self._set.update(self._undecided.pop(0)[1])
+        undecided = {name: value for _, changed in self._undecided for name, value in changed.items()}
+        object.__setattr__(self, "_outside", {**self._set, **undecided})
 
     def _withdraw(self, block: _Block) -> None:
         """A change that turns out to be that of a block is none of the process."""
         with self._lock:
             self._undecided[:] = [(ref, changed) for ref, changed in self._undecided if ref() is not block]
+            self._put_together()
 
     @property
     def n_threads(self) -> int:
@@ -156,7 +162,7 @@ class Options:
         return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
     def __repr__(self) -> str:
-        now = self._values()
+        now = {**self._outside, **(_INSIDE.get() or {})}
         return f"Options({', '.join(f'{name}={now[name]!r}' for name in _CHECKS)})"
 
 
@@ -220,12 +226,10 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 options = Options()
 
 
-def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Refuse a result that would not fit into memory, before anything is computed, and say the way out."""
-    size = n_draws * n_values * 8
-    if size > options.bytes:
-        raise EstimandError(
-            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
-            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
-            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
-        )
+def too_large(n_draws: int, n_values: int, way_out: str) -> EstimandError:
+    """The refusal of a result that would not fit into memory, with the way out."""
+    return EstimandError(
+        f"The result would hold {n_draws:,} draws x {n_values:,} values, {n_draws * n_values * 8 / 2**30:.2g} GiB; "
+        f"bayesmargins.options.memory allows {options.memory}. {way_out} "
+        "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
+    )

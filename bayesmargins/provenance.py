@@ -23,7 +23,6 @@ from bayesmargins.values import plain_value
 __all__ = [
     "MOST",
     "Provenance",
-    "count",
     "fingerprint",
     "is_original",
     "make_result",
@@ -109,7 +108,7 @@ class Provenance:
     max_rhat: float | None = None
     bayesmargins_version: str | None = None
     # the seal
-    values: int | None = None
+    values: int | None = None  # how many: gaps, as those of a cube that lacks combinations, do not count
     fingerprint: str | None = None
     entries: str | None = None
     # what other software or a user wrote beside
@@ -166,22 +165,14 @@ def make_result(
     """
     n_sample = len(sample_coords["chain"]), len(sample_coords["draw"])
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
-    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
+    kind, units = provenance.kind or "", provenance.scale or ""
+    # of a picture by xarray; entries on several scales have none, and a file is read as times by some
+    unsaid = provenance.scales is not None or "since" in units or units in _UNITS_OF_TIME
+    axis = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": "" if unsaid else units}
+    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, {name: text for name, text in axis.items() if text})
     made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())
     made.attrs |= seal(made)
     return made
-
-
-def _axis(about: Provenance) -> dict[str, str]:
-    """What the axis of a picture by xarray says: a noun and a scale.
-
-    Of entries on several scales none is said, and none that a file would be read as times for.
-    """
-    kind, units = about.kind or "", about.scale or ""
-    said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
-    if about.scales is not None or "since" in units or units in _UNITS_OF_TIME:
-        del said["units"]
-    return {name: text for name, text in said.items() if text}
 
 
 def seal(ds: xr.Dataset) -> dict[str, Any]:
@@ -194,7 +185,7 @@ def seal(ds: xr.Dataset) -> dict[str, Any]:
     if bits.size <= MOST:
         names = _telling(estimate)
         known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()}
-    return {"values": count(estimate.to_numpy()), "fingerprint": whole, "entries": json.dumps(known)}
+    return {"values": int(estimate.count()), "fingerprint": whole, "entries": json.dumps(known)}
 
 
 def is_original(ds: xr.Dataset) -> bool:
@@ -244,11 +235,6 @@ def fingerprint(values: np.ndarray, said: str = "") -> str:
 def of_several(each: Iterable[Provenance]) -> str:
     """What stands for the posterior of results that draws of several posteriors were put into."""
     return fingerprint(np.empty(0), " ".join(str(about.posterior) for about in each))
-
-
-def count(values: np.ndarray) -> int:
-    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
-    return int(np.count_nonzero(~np.isnan(values)))
 
 
 def _telling(estimate: xr.DataArray) -> list[str]:

@@ -89,12 +89,12 @@ def posterior(family: str) -> bm.Posterior:
 
 
 @pytest.mark.filterwarnings("ignore:The response 'won' is 0 or 1")
-def test_one_averaged_comparison_takes_at_most_230_calls() -> None:
+def test_one_averaged_comparison_takes_at_most_185_calls() -> None:
     post = posterior("gaussian")
     trace = traced(lambda: bm.avg_comparisons(post, "trt"))
-    assert trace.calls.total() <= 230
-    assert len(trace.files) <= 22
-    assert len(trace.functions) <= 111
+    assert trace.calls.total() <= 185
+    assert len(trace.files) <= 18
+    assert len(trace.functions) <= 89
 
 
 def test_the_link_changes_nothing_but_the_engine() -> None:

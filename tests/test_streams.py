@@ -19,7 +19,8 @@ import xarray as xr
 
 import bayesmargins as bm
 from bayesmargins import progress, streams
-from bayesmargins.estimands.asking import Given, ask
+from bayesmargins.estimands.given import Given
+from bayesmargins.estimands.question import ask
 from bayesmargins.evaluate import Pass, passes
 from bayesmargins.evaluate.averages import combined
 from bayesmargins.evaluate.evaluate import Evaluation, part_of

@@ -1,7 +1,8 @@
 """The questions: predictions, comparisons, slopes, the same averaged over rows, coefficients and shares of variance.
 
-Downward: one file a question, on `asking` (arguments, doubted), `question` (names and provenance of a result) and
-`sentence` (the estimand in words).
+Downward: one file a question, on `question` (arguments, doubted and put together; names and provenance of the result).
+That stands on `given` and `targets`, arguments that a usual question leaves out, and on `sentence`, the estimand in
+words.
 """
 
 from bayesmargins.estimands.attenuating import attenuation

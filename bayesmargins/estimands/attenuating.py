@@ -19,12 +19,12 @@ from bayesmargins.errors import (
     warn,
     written,
 )
-from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
+from bayesmargins.estimands.targets import answering
 from bayesmargins.explained import ATTENUATION, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import of_each, taught

@@ -9,8 +9,8 @@ import scipy
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, listed
-from bayesmargins.estimands.asking import Given, ask, refuse_heavy
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.given import Given, refuse_heavy
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.explained import QUESTION, explained

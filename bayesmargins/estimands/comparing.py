@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,27 +11,28 @@ import xarray as xr
 
 from bayesmargins.copies import (
     Contrast,
-    Settings,
     apply_settings,
     contrasts,
     every_variable,
     named_variables,
 )
 from bayesmargins.errors import EstimandError, close_matches, shown, written
-from bayesmargins.estimands.asking import Given, ask
-from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
-from bayesmargins.estimands.question import Question, refuse_unread
+from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, warn_of_signs
+from bayesmargins.estimands.given import Given
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import scale_name
+from bayesmargins.estimands.targets import refuse_unread
 from bayesmargins.evaluate import Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.values import called, is_word, switch, with_columns
+from bayesmargins.values import called, switch, with_columns
 
 __all__ = [
     "avg_comparisons",
     "compare",
+    "compared",
     "comparisons",
     "contrast_labels",
     "contrasts_asked",
@@ -177,52 +177,60 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     how, comparison = how_compared(comparison, question)
     variables = _every(question, cross) if variables is None else variables
     asked = contrasts_asked(question, variables, cross)
-    relative = comparison if comparison in _RELATIVE and question.signed else ""
-    # "drug - placebo" and "drug+ - placebo" need placebo once
     copies, parts, tails = question.copies, how.parts, how.divides
+    # "drug - placebo" and "drug+ - placebo" need placebo once
     sides = dict.fromkeys([(*at, *s) for at in copies for c in asked for s in (c.low, c.high)])
     passes = [Pass(side, None, parts, tails) for side in sides]
     answer = answer_to(question, passes, partial(question.check_size, len(asked)))
     by_side = dict(zip(sides, answer.passed, strict=True))
-    found = [_compared(by_side, settings, asked, how, relative) for settings in copies]
-    question, values = answer.asked, answer.asked.laid_out([np.stack(of.values, axis=1) for of in found])
+    pairs = [[(by_side[(*at, *c.high)], by_side[(*at, *c.low)]) for c in asked] for at in copies]
+    found = [[compared(how, *pair) for pair in of_copy] for of_copy in pairs]
     labels = contrast_labels(asked, how, comparison)
-    doubtful = {k for of in found for k in of.doubtful}
-    if doubtful:
-        warn_of_signs([label for k, label in enumerate(labels) if k in doubtful], _RELATIVE[comparison])
+    if comparison in _RELATIVE and question.signed:
+        _warn_of_denominators(labels, pairs, comparison)
+    question = answer.asked
     return question.result(
         "comparisons",
-        values,
+        question.laid_out([np.stack([value for value, _ in of_copy], axis=1) for of_copy in found]),
         answer.passed,
         contrast=labels,
         term=[c.term for c in asked],
         comparison=comparison,
-        wrong=max([of.wrong for of in found]),
+        wrong=max([wrong for of_copy in found for _, wrong in of_copy]),
         versus=dict(zip(labels, contrast_labels(asked, VERSUS, "difference"), strict=True)),
     )
 
 
-@dataclass
-class _Compared:
-    """Values of each contrast in one copy, how wrong they can be, and of which a denominator changes its sign."""
+def compared(how: Comparison, high: Passed, low: Passed) -> tuple[np.ndarray, float]:
+    """(draw, [category], group x row or cell): high held against low, and how wrong it can be at most.
 
-    values: list[np.ndarray]  # (draw, [category], group x row or cell)
-    wrong: float = 0.0
-    doubtful: set[int] = field(default_factory=set)
+    In logarithms where a part is too small to be divided by; a user's function can be as wrong as a side.
+    """
+    sides = [(side, part) for part in how.parts for side in (high, low)]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        value = np.asarray(how.compare(*[side.values[part] for side, part in sides]))
+        if how.of_logs is not None and (high.logs or low.logs):
+            rare = np.logical_or.reduce([~np.isnan(logs) for side in (high, low) for logs in side.logs.values()])
+            value = np.where(rare, how.of_logs(*[side.log_of(part) for side, part in sides]), value)
+        if how.error is None:
+            return value, max(high.wrong, low.wrong)
+        if how.of_logs is None:
+            return value, high.wrong + low.wrong
+        relative = sum([side.relative(part) for side in (high, low) for part in how.parts])
+        error = how.error(value, np.asarray(relative))
+    return value, float(np.max(error, where=np.isfinite(value) & ~np.isnan(error), initial=0.0))
 
 
-def _compared(
-    passed: Mapping[Settings, Passed], settings: Settings, asked: Sequence[Contrast], how: Comparison, relative: str
-) -> _Compared:
-    """Of every contrast, where `relative` is the comparison whose denominators may change their sign."""
-    out = _Compared([])
-    for k, contrast in enumerate(asked):
-        low, high = passed[(*settings, *contrast.low)], passed[(*settings, *contrast.high)]
-        out.values.append(compared(how, high, low))
-        out.wrong = max(out.wrong, how.bound(out.values[-1], high, low))
-        if relative and changes_sign(high.values["mean"], low.values["mean"], relative):
-            out.doubtful.add(k)
-    return out
+def _warn_of_denominators(labels: list[str], pairs: list[list[tuple[Passed, Passed]]], comparison: str) -> None:
+    """Of contrasts that divide, in any copy, by what changes its sign over the draws."""
+    doubtful = {
+        label
+        for of_copy in pairs
+        for label, (high, low) in zip(labels, of_copy, strict=True)
+        if changes_sign(high.values["mean"], low.values["mean"], comparison)
+    }
+    if doubtful:
+        warn_of_signs([label for label in labels if label in doubtful], _RELATIVE[comparison])
 
 
 def _every(question: Question, cross: Any) -> dict[str, None]:
@@ -233,7 +241,8 @@ def _every(question: Question, cross: Any) -> dict[str, None]:
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
     """Which two sides are compared, for `variables` and `cross` as the user gave them?"""
-    cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
+    if cross is not False:
+        cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     if question.post.parts and not question.derived:
         refuse_unread("variables", variables, question.post, question.parts, question.target)
     named = named_variables(variables, question.design, derived=bool(question.derived))
@@ -275,13 +284,13 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     """How are the two sides compared, and what is that called? Odds are of probabilities only."""
     if callable(comparison):
         return _own(comparison, question.policy.combinations)
-    if not is_word(comparison, COMPARISONS):
+    how = COMPARISONS.get(comparison) if isinstance(comparison, str) else None
+    if how is None:
         word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
         raise EstimandError(
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
         )
-    how = COMPARISONS[comparison]
     if comparison in _RELATIVE:
         refuse_transformed(question, f"comparison={comparison!r}")
     target = question.target
@@ -336,8 +345,8 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any], groups: int) -> tupl
             )
         return found.astype(np.float64)
 
-    def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
-        sides = (np.split(side["mean"], groups, axis=-1) for side in (high, low))
+    def compare(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+        sides = (np.split(side, groups, axis=-1) for side in (high, low))
         return np.concatenate([of_group(*pair) for pair in zip(*sides, strict=True)], axis=-1)
 
     written = name.replace("{", "{{").replace("}", "}}")
@@ -346,16 +355,17 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any], groups: int) -> tupl
 
 def contrast_labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:
     """How do contrasts read? ``drug - placebo``, ``week +1``; the variable in front where two read the same."""
-    labels = [_label(c, how, comparison) for c in compared]
+    labels = []
+    for c in compared:
+        high, low = _crossed(c.together) if c.together else (c.high_label, c.low_label)
+        step = f"{c.term} {high}"
+        without = step if how.subtracts else f"{comparison}({step})"
+        labels.append(how.label.format(high=high, low=low) if low else without)
     return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
 
 
-def _label(contrast: Contrast, how: Comparison, comparison: str) -> str:
-    if contrast.together:
-        high = ", ".join(c.high_label if c.low_label else f"{c.term} {c.high_label}" for c in contrast.together)
-        low = ", ".join(c.low_label or c.term for c in contrast.together)
-        return how.label.format(high=f"({high})", low=f"({low})")
-    if contrast.low_label:
-        return how.label.format(high=contrast.high_label, low=contrast.low_label)
-    step = f"{contrast.term} {contrast.high_label}"
-    return step if how.subtracts else f"{comparison}({step})"
+def _crossed(together: Sequence[Contrast]) -> tuple[str, str]:
+    """The two sides of contrasts that are made at once."""
+    high = ", ".join(c.high_label if c.low_label else f"{c.term} {c.high_label}" for c in together)
+    low = ", ".join(c.low_label or c.term for c in together)
+    return f"({high})", f"({low})"

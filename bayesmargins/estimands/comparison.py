@@ -1,31 +1,29 @@
-"""How two sides are held against each other, and how wrong what comes out can be."""
+"""How two sides can be held against each other, by name, and what is said where a denominator changes its sign."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from bayesmargins.errors import warn
-from bayesmargins.evaluate import Passed
 
-__all__ = ["COMPARISONS", "VERSUS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
+__all__ = ["COMPARISONS", "VERSUS", "Comparison", "changes_sign", "warn_of_signs"]
 
-Side = Mapping[str, np.ndarray]
-Pair = Callable[[Side, Side], np.ndarray]
+Numbers = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the high side is held against the low side."""
+    """How the high side is held against the low side: by functions of the two means, then of the two complements."""
 
     label: str  # template of the contrast's label, with {high} and {low}
-    compare: Pair  # `(high, low) -> value`; a side is a mapping of `mean` and, where odds are needed, `complement`
+    compare: Numbers  # `(high, low) -> value`, or `(high, low, 1 - high, 1 - low) -> value` of odds
     # whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits
     odds: bool = False
-    of_logs: Pair | None = None  # the same from logarithms of the parts, for parts that are too small for `compare`
+    of_logs: Numbers | None = None  # the same from their logarithms, for parts that are too small for `compare`
     # `(value, relative) -> error`: how wrong the value can be, with the relative errors of all parts added up
     error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     # {"", "neutral", "benefit", "harm"}: what one more event is, where a difference of probabilities is told as a
@@ -35,7 +33,7 @@ class Comparison:
     @cached_property
     def subtracts(self) -> bool:
         """Whether the value is the difference of the two means."""
-        return self.compare is _minus
+        return self.compare is np.subtract
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -46,28 +44,6 @@ class Comparison:
     def divides(self) -> bool:
         """Whether digits of small parts count: a user's function may divide."""
         return self.of_logs is not None or self.error is None
-
-    def bound(self, value: np.ndarray, high: Passed, low: Passed) -> float:
-        """How wrong can these values be at most? Of a user's function, what each side can be wrong by."""
-        if self.error is None:
-            return max(side.wrong for side in (high, low))
-        if self.of_logs is None:
-            return high.wrong + low.wrong
-        relative = sum(side.relative(part) for side in (high, low) for part in self.parts)
-        with np.errstate(invalid="ignore", over="ignore"):
-            error = self.error(value, np.asarray(relative))
-        return float(np.max(error, where=np.isfinite(value) & ~np.isnan(error), initial=0.0))
-
-
-def compared(how: Comparison, high: Passed, low: Passed) -> np.ndarray:
-    """The values of a comparison, in logarithms where a part is too small to be divided by."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        value = np.asarray(how.compare(high.values, low.values))
-        if how.of_logs is None or not (high.logs or low.logs):
-            return value
-        rare = np.logical_or.reduce([~np.isnan(logs) for side in (high, low) for logs in side.logs.values()])
-        sides = ({part: side.log_of(part) for part in how.parts} for side in (high, low))
-        return np.where(rare, how.of_logs(*sides), value)
 
 
 def changes_sign(high: np.ndarray, low: np.ndarray, comparison: str, draws: int | tuple[int, ...] = 0) -> bool:
@@ -88,42 +64,34 @@ def warn_of_signs(labels: Sequence[str], scale: str) -> None:
     )
 
 
-def _minus(high: Side, low: Side) -> np.ndarray:
-    return high["mean"] - low["mean"]
+def _log_odds_ratio(high: np.ndarray, low: np.ndarray, not_high: np.ndarray, not_low: np.ndarray) -> np.ndarray:
+    return np.log(high / not_high) - np.log(low / not_low)
 
 
-def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
-    return np.log(high["mean"] / high["complement"]) - np.log(low["mean"] / low["complement"])
+def _log_odds(high: np.ndarray, low: np.ndarray, not_high: np.ndarray, not_low: np.ndarray) -> np.ndarray:
+    return (high - low) - (not_high - not_low)
 
 
-def _log_ratio(high: Side, low: Side) -> np.ndarray:
-    return high["mean"] - low["mean"]
-
-
-def _log_odds(high: Side, low: Side) -> np.ndarray:
-    return (high["mean"] - low["mean"]) - (high["complement"] - low["complement"])
-
-
-_DIFFERENCE = Comparison("{high} - {low}", _minus, error=lambda value, relative: relative)
+_DIFFERENCE = Comparison("{high} - {low}", np.subtract, error=lambda value, relative: relative)
 
 COMPARISONS: dict[str, Comparison] = {
     "difference": _DIFFERENCE,
     "ratio": Comparison(
         "{high} / {low}",
-        lambda h, low: h["mean"] / low["mean"],
-        of_logs=lambda h, low: np.exp(_log_ratio(h, low)),
+        np.divide,
+        of_logs=lambda high, low: np.exp(high - low),
         error=lambda value, relative: np.abs(value) * np.expm1(relative),
     ),
     "lift": Comparison(
         "({high} - {low}) / {low}",
-        lambda h, low: (h["mean"] - low["mean"]) / low["mean"],
-        of_logs=lambda h, low: np.expm1(_log_ratio(h, low)),
+        lambda high, low: (high - low) / low,
+        of_logs=lambda high, low: np.expm1(high - low),
         error=lambda value, relative: np.abs(1.0 + value) * np.expm1(relative),
     ),
     "lnratio": Comparison(
         "ln({high} / {low})",
-        lambda h, low: np.log(h["mean"] / low["mean"]),
-        of_logs=_log_ratio,
+        lambda high, low: np.log(high / low),
+        of_logs=np.subtract,
         error=lambda value, relative: relative,
     ),
     "lnor": Comparison(
@@ -135,9 +103,9 @@ COMPARISONS: dict[str, Comparison] = {
     ),
     "or": Comparison(
         "odds({high}) / odds({low})",
-        lambda h, low: np.exp(_log_odds_ratio(h, low)),
+        lambda *parts: np.exp(_log_odds_ratio(*parts)),
         odds=True,
-        of_logs=lambda h, low: np.exp(_log_odds(h, low)),
+        of_logs=lambda *logs: np.exp(_log_odds(*logs)),
         error=lambda value, relative: np.abs(value) * np.expm1(relative),
     ),
     # 1 / difference has no mean and no interval of one piece: the draws stay those of the difference.

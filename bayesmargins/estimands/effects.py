@@ -11,8 +11,8 @@ import numpy as np
 from bayesmargins.copies import Settings
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
-from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, how_compared
-from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
+from bayesmargins.estimands.comparing import compared, contrast_labels, contrasts_asked, how_compared
+from bayesmargins.estimands.comparison import COMPARISONS, Comparison
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
 from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Passed, Tiled, predictor_of
@@ -59,7 +59,7 @@ class Effect:
         """The effect, from the parts of its sides."""
         if self.variable is not None:
             return np.asarray(sides[0].values["slope"])
-        return compared(self.how, sides[1], sides[0])
+        return compared(self.how, sides[1], sides[0])[0]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import Given, ask, refuse_heavy
+from bayesmargins.estimands.given import Given, refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.evaluate import Chunk, PartRows, across_of, distinct_rows
 from bayesmargins.explained import QUESTION, explained

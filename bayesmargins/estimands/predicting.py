@@ -8,8 +8,8 @@ from typing import Any
 
 import xarray as xr
 
-from bayesmargins.estimands.asking import Given, ask
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.given import Given
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.evaluate import Pass, answer_to
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target

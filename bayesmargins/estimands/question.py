@@ -1,7 +1,8 @@
-"""What a question adds to what is evaluated: names, words, and the provenance of its result."""
+"""A question: every argument of the user's, doubted and put together; and what the result of it says."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,20 +11,117 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.by_labels import Relabelled
-from bayesmargins.errors import EstimandError, listed, written
-from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.by_labels import Relabelled, by_columns
+from bayesmargins.estimands.given import (
+    Given,
+    check_beside,
+    checked_seed,
+    columns_by_row,
+    refuse_idle_factors,
+    refuse_unknown_across,
+    set_by_at,
+    streamed,
+    warn_of_zero,
+    weights_of,
+    with_at_columns,
+)
+from bayesmargins.estimands.sentence import (
+    NO_GROUPS,
+    Scope,
+    Slope,
+    compose,
+    group_phrases,
+    quantity,
+    rows_worded,
+    scale_name,
+)
+from bayesmargins.estimands.targets import TARGETS, answering, named_target, no_trials, read_beside
 from bayesmargins.evaluate import Asked, Passed
+from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
+from bayesmargins.grid import Scheme, frame_of
+from bayesmargins.groups import resolve_groups
 from bayesmargins.labelling import steps_worded, terms_worded
-from bayesmargins.limits import check_size
+from bayesmargins.limits import options, too_large
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result
 from bayesmargins.schema import public_name
-from bayesmargins.values import is_word, plain, plain_value
+from bayesmargins.streams import goes_by_blocks
+from bayesmargins.values import plain, plain_value
 from bayesmargins.version import __version__
 
-__all__ = ["Question", "refuse_unread"]
+__all__ = ["Question", "ask"]
+
+
+def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", streams: bool = False) -> Question:
+    """The question in full, of all rows one by one or averaged; the first thing that does not fit is refused.
+
+    `observed` names what needs the distribution of y beside the target; `streams` says whether rows may come block by
+    block, where they are averaged.
+    """
+    usual = given.target is None and isinstance(post, Posterior)
+    whole, post = post, post if usual else answering(post, given.target)
+    target = "mean" if whole is not post else _target(given.target, post)
+    parts = read_beside(post, target, observed) if post.parts else ()
+    design = post.design.beside([post.parts[name].design for name in parts]) if parts else post.design
+    if given.newdata is None or not goes_by_blocks(given.newdata, post.design):
+        stream, (frame, what) = None, frame_of(design, given.newdata)
+    else:
+        frame, what, stream = streamed(design, given, columns_by_row(post, target), average, streams)
+    by, labels = by_columns(given.by, frame, what) if given.by is not None else ([], {})
+    settings, derived = ({}, ()) if given.at is None else set_by_at(given, post, parts, target, design)
+    if isinstance(given.groups, Mapping):
+        refuse_idle_factors(given.groups, design, whole)
+    policy = resolve_groups(given.groups, design, given.group_weights)
+    if by or policy.named:
+        check_beside(policy, by, settings, design)
+    if parts:
+        refuse_unknown_across(policy, post, parts, observed or f"target={target}")
+    seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
+    weights = None if given.wts is None else weights_of(given, average or bool(by), frame, what, post.design)
+    if given.at is not None:
+        frame = with_at_columns(frame, settings, derived, weights)
+    changed = frozenset([*settings, *[s.variable for s in derived]])
+    question = Question(
+        post=post,
+        frame=frame,
+        stream=stream,
+        what=what,
+        at=settings,
+        derived=derived,
+        scheme=Scheme(average or bool(by), tuple(by), labels, weights, changed, design, what),
+        total=None,
+        weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
+        policy=policy,
+        target=target,
+        seed=seed if policy.by_word["sample"] else None,
+        whole=whole,
+        parts=parts,
+        design=design,
+    )
+    if policy.by_word["zero"] and (question.quantity is None or not question.quantity.linear):
+        warn_of_zero(policy, post)
+    return question
+
+
+def _target(target: Any, post: Posterior) -> str | Target:
+    """What is asked of y: a word of `TARGETS`, or what has no word; by the family where nothing is said."""
+    family = post.family
+    target = family.target if target is None else target
+    if not isinstance(target, str) or target not in TARGETS or family.ordinal or family.shares is not None:
+        target = named_target(target, post)
+    if isinstance(target, Target):
+        return target
+    reads = (family.curve if family.expected is None else family.expected)(post.link).reads
+    reads = (*reads, *(family.aux if family.rest is not None else ()))
+    in_two = family.rest is not None and family.expected is None
+    if reads and target in ("mean", "count"):
+        post.need_parameters(f"target={target!r}", reads)
+    if target == "mean" and (in_two or set(reads) & set(post.parts)):
+        return ResponseMean(family.noun, reads)
+    if target == "count" and post.design.response.trials is None:
+        raise no_trials(post)
+    return str(target)
 
 
 @dataclass(frozen=True)
@@ -66,7 +164,9 @@ class Question(Asked):
         cells = self.averaging.cells.n if cells is None else cells
         values = len(self.copies) * self.policy.combinations * contrasts * cells
         values *= len(self.outputs[1]) if self.outputs else 1
-        check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
+        draws = len(self.post.draws.beta)
+        if draws * values * 8 > options.bytes:
+            raise too_large(draws, values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
         self,
@@ -135,7 +235,10 @@ class Question(Asked):
             if kind != "observations"
             else response
         )
-        said = self._changed(kind, labels, term, comparison)
+        if kind == "slopes":
+            said = [self.worded(t) for t in dict.fromkeys(term)]
+        else:
+            said = self.contrasts_worded(term, labels, comparison)
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
@@ -172,14 +275,6 @@ class Question(Asked):
             bayesmargins_version=__version__,
         )
 
-    def _changed(self, kind: str, labels: list[str], term: list[str], comparison: str | None) -> list[str]:
-        """What changes, as a sentence names it: a variable of a slope, or a contrast."""
-        if kind == "slopes":
-            return [self.worded(t) for t in dict.fromkeys(term)]
-        twice = f"{comparison}("  # the sentence says already that it is a ratio
-        bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
-        return [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
-
     def _scales_of(self, differences: Sequence[str]) -> dict[str, Any]:
         scale = scale_name("comparisons", self.target, self.post.family.noun, self.post.link.name, "difference")
         return {"along": "contrast", "of": dict.fromkeys(differences, scale)}
@@ -209,23 +304,29 @@ class Question(Asked):
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [caveat] if (caveat := self.whole.caveat) else []
-        derived = tuple([self.worded(s.variable) for s in self.derived])
-        by = tuple(map(self.worded, self.scheme.by))
-        at = {self.worded(name): values for name, values in self.at.items()}
-        relabelled = {self.worded(column): new for column, new in self.scheme.labels.items()}
+        if not (self.weights or self.scheme.by or self.at or self.derived):
+            return Scope(rows, self.scheme.average, phrases)
         weights = self.weights and self.worded(self.weights)
-        return Scope(rows, self.scheme.average, by, weights, at, phrases, relabelled, derived)
+        further = rows_worded(
+            {self.worded(column): self.scheme.labels.get(column, {}) for column in self.scheme.by},
+            weights,
+            {self.worded(name): values for name, values in self.at.items()},
+            [self.worded(s.variable) for s in self.derived],
+        )
+        return Scope(rows, self.scheme.average, phrases, weights, further)
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
         labels = self.whole.design.labels
         return terms_worded(column, labels) if labels else column
 
-    def contrast_worded(self, term: str, label: str) -> str:
-        """A contrast in a sentence, where it names its variable."""
-        labels = self.whole.design.labels
-        said = steps_worded(label, term, labels) if labels else label
-        return said if term in label else f"{self.worded(term)}: {said}"
+    def contrasts_worded(self, terms: Sequence[str], labels: Sequence[str], comparison: str | None = None) -> list[str]:
+        """Contrasts in a sentence, where each names its variable; how they are compared it says already."""
+        words, twice = self.whole.design.labels, f"{comparison}("
+        bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
+        said = [steps_worded(x, t, words) if words else x for t, x in zip(terms, bare, strict=True)]
+        own = [terms_worded(t, words) if words else t for t in terms]
+        return [s if t in x else f"{name}: {s}" for t, x, s, name in zip(terms, bare, said, own, strict=True)]
 
     def _worded(self, slope: Slope) -> Slope:
         variables = tuple(map(self.worded, slope.variables))
@@ -274,16 +375,3 @@ def _integration(passed: Sequence[Passed], wrong: float | None) -> dict[str, Any
         "integration_nodes": nodes,
         "error_estimate" if estimates else "error_bound": max(errors, default=0.0) if wrong is None else wrong,
     }
-
-
-def refuse_unread(what: str, names: Any, post: Posterior, parts: tuple[str, ...], target: Any) -> None:
-    """Refuse columns that the formulas of other parameters read, and nothing that the target depends on."""
-    designs = [post.design, *[post.parts[name].design for name in parts]] if post.parts else []
-    for name in (names if isinstance(names, Mapping | list | tuple) else [names]) if designs else ():
-        readers = [part for part, of in post.parts.items() if is_word(name, of.design.columns)]
-        if readers and not any(is_word(name, d.columns) for d in designs):
-            raise EstimandError(
-                f"{what} names {name!r}, which {post.parts[readers[0]].formula!r} reads, and target={written(target)} "
-                f"does not depend on {listed(readers)}: nothing would change with it. target={readers[0]!r} does, and "
-                "so do numbers of the distribution of y, such as target=bm.sd()."
-            )

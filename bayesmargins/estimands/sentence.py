@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Design, combinations
+from bayesmargins.design.strata import Strata
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.labelling import worded
@@ -23,6 +24,7 @@ __all__ = [
     "factors_worded",
     "group_phrases",
     "quantity",
+    "rows_worded",
     "scale_name",
 ]
 
@@ -33,12 +35,9 @@ class Scope:
 
     rows: str  # "the 220 rows of the data"
     averaged: bool  # whether rows are averaged
-    by: tuple[str, ...]  # columns within whose values they are
-    weights: str  # name of the weights; empty where rows count the same
-    at: Mapping[str, Sequence[Any]]  # values set on all rows, by variable
     groups: Sequence[str]  # one phrase a grouping factor
-    labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)  # by column of `by`: its values' new labels
-    derived: tuple[str, ...] = ()  # columns that are computed again from the others
+    weights: str = ""  # name of the weights; empty where rows count the same
+    further: str = ""  # what `rows_worded` says of them
 
 
 @dataclass(frozen=True)
@@ -151,10 +150,10 @@ def compose(
             what = f"Difference in the {of} with respect to {_listing(slope.variables)} ({pairs})"
         rows = scope.rows if scope.averaged or scope.rows.startswith("the one") else f"each of {scope.rows}"
         head = f"{what} between counterfactual copies of {rows}"
-        return f"{head}{_further(scope)}; {'; '.join(scope.groups)}."
+        return f"{head}{scope.further}; {'; '.join(scope.groups)}."
     each = "for" if scope.rows.startswith("the one") else "for each of"
     rows = f"over {scope.rows}" if scope.averaged else f"{each} {scope.rows}"
-    return f"{head}, {rows}{_further(scope)}; {'; '.join(scope.groups)}."
+    return f"{head}, {rows}{scope.further}; {'; '.join(scope.groups)}."
 
 
 def _slope(noun: str, labels: Sequence[str], slope: Slope) -> str:
@@ -174,23 +173,24 @@ def _slope(noun: str, labels: Sequence[str], slope: Slope) -> str:
     return f"{what} of the {noun} with respect to {x}{change}"
 
 
-def _further(scope: Scope) -> str:
-    by = f", within each {' and '.join(map(_by_name(scope), scope.by))}" if scope.by else ""
-    settings = [f"{name} set to {_one_of([_value(v) for v in values])}" for name, values in scope.at.items()]
-    at = f", with {' and '.join(settings)}" if settings else ""
-    derived = f", with {' and '.join(scope.derived)} computed again from the other columns" if scope.derived else ""
-    return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}{derived}"
+def rows_worded(
+    by: Mapping[str, Mapping[Any, str]], weights: str, at: Mapping[str, Sequence[Any]], derived: Sequence[str]
+) -> str:
+    """What is done with the rows: averaged within values that may have new labels, weighed, set, computed again."""
+    within = f", within each {' and '.join([_relabelled(*column) for column in by.items()])}" if by else ""
+    settings = [f"{name} set to {_one_of([_value(v) for v in values])}" for name, values in at.items()]
+    set_to = f", with {' and '.join(settings)}" if settings else ""
+    again = f", with {' and '.join(derived)} computed again from the other columns" if derived else ""
+    return f"{within}{f', weighted by {weights}' if weights else ''}{set_to}{again}"
 
 
-def _by_name(scope: Scope) -> Callable[[str], str]:
-    def name(column: str) -> str:
-        joined: dict[str, list[str]] = {}
-        for value, label in scope.labels.get(column, {}).items():
-            joined.setdefault(label, []).append(_value(value))
-        said = "; ".join(f"{label}: {_listing(values)}" for label, values in joined.items())
-        return f"{column} ({said})" if said else column
-
-    return name
+def _relabelled(column: str, labels: Mapping[Any, str]) -> str:
+    """A column of `by`, with the values that its labels stand for, where it has such."""
+    joined: dict[str, list[str]] = {}
+    for value, label in labels.items():
+        joined.setdefault(label, []).append(_value(value))
+    said = "; ".join(f"{label}: {_listing(values)}" for label, values in joined.items())
+    return f"{column} ({said})" if said else column
 
 
 def _value(value: Any) -> str:
@@ -220,14 +220,16 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, ki
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution over" if scale == "marginal" else "averaged over"
-        own = _own_stratum(", each row over those of its own", existing, design)
+        strata = [s for f in existing if (s := design.factors[f].strata) is not None]
+        own = _of_strata(", each row over those of its own", strata, design) if strata else ""
         phrases.append(
             f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}{own}, each counted {counted}"
         )
     new = policy.by_word["new"]
     if new:
         over = "of the marginal distribution over" if scale == "marginal" else "integrated over"
-        own = _own_stratum(" with the covariance of the row's", new, design)
+        strata = [s for f in new if (s := design.factors[f].strata) is not None]
+        own = _of_strata(" with the covariance of the row's", strata, design) if strata else ""
         related = [f for f in new if design.factors[f].cov]
         own += ", unrelated to the fitted ones" if related else ""
         heavy = [f for f in new if design.factors[f].student]
@@ -243,11 +245,10 @@ def factors_worded(factors: Iterable[str], design: Design) -> str:
     return " and ".join([design.factor_words[name] for name in factors])
 
 
-def _own_stratum(said: str, factors: Iterable[str], design: Design) -> str:
-    """Where groups are in strata, of which column: empty elsewhere."""
-    strata = [design.factors[f].strata for f in factors]
-    by = dict.fromkeys([worded(s.by, design.labels) for s in strata if s is not None])
-    return f"{said} {' and '.join(by)}" if by else ""
+def _of_strata(said: str, strata: Iterable[Strata], design: Design) -> str:
+    """Of which columns the strata are that groups are in."""
+    by = dict.fromkeys([worded(s.by, design.labels) for s in strata])
+    return f"{said} {' and '.join(by)}"
 
 
 NO_GROUPS = "the model has no groups"

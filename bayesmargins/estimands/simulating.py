@@ -13,8 +13,8 @@ import xarray as xr
 
 from bayesmargins.copies import Settings, apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
-from bayesmargins.estimands.asking import Given, ask, checked_seed
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.given import Given, checked_seed
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.evaluate import Evaluation, Pass
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at

@@ -11,11 +11,12 @@ import xarray as xr
 
 from bayesmargins.copies import Contrast, Settings, contrasts, every_variable, named_variables
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
 from bayesmargins.estimands.comparison import COMPARISONS
-from bayesmargins.estimands.question import Question, refuse_unread
+from bayesmargins.estimands.given import Given
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import Slope
+from bayesmargins.estimands.targets import refuse_unread
 from bayesmargins.evaluate import Answer, Derivative, Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
@@ -200,9 +201,9 @@ def _beside_differences(
     said = iter(contrast_labels(between, COMPARISONS["difference"], "difference"))
     labels = [f"d{question.symbol}/d{c}" if isinstance(c, str) else next(said) for c in asked]
     terms = [c if isinstance(c, str) else c.term for c in asked]
-    named = [question.contrast_worded(c.term, x) for c, x in zip(asked, labels, strict=True) if not isinstance(c, str)]
-    how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
     differences = [label for c, label in zip(asked, labels, strict=True) if c in between]
+    named = question.contrasts_worded([c.term for c in between], differences)
+    how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
     return question.result("slopes", values, passed, contrast=labels, term=terms, slope=how, differences=differences)
 
 

@@ -12,7 +12,6 @@ import xarray as xr
 
 from bayesmargins.copies import Settings
 from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
-from bayesmargins.estimands.asking import Given, answering, ask, checked_seed, refuse_heavy, refuse_several
 from bayesmargins.estimands.effects import (
     Effect,
     Effects,
@@ -22,8 +21,10 @@ from bayesmargins.estimands.effects import (
     refuse_two_strata,
     rows_within,
 )
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.given import Given, checked_seed, refuse_heavy, refuse_several
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import POPULATION
+from bayesmargins.estimands.targets import answering
 from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Pass, Passed
 from bayesmargins.explained import HETEROGENEITY, QUESTION, SIDES, explained
 from bayesmargins.family import Link

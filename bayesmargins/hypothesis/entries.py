@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.labelling import named
+from bayesmargins.limits import options, too_large
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
 from bayesmargins.tables.captions import what_of
@@ -67,6 +68,12 @@ class Entries:
         """``"b1 = placebo, b2 = drug"``, for messages."""
         said = [f"b{k} = {label}" for k, label in enumerate(self.labels, start=1)]
         return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
+
+    def check_size(self, contrasts: int, way_out: str) -> None:
+        """Refuse contrasts that would not fit in memory."""
+        draws = self.draws[0].size
+        if draws * contrasts * 8 > options.bytes:
+            raise too_large(draws, contrasts, way_out)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import numpy as np
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.hypothesis.entries import Entries, Made, bracketed
-from bayesmargins.limits import check_size
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE
 
@@ -45,7 +44,7 @@ def expressed(entries: Entries, texts: Sequence[str]) -> Made:
     labels = [re.sub("`([^`]*)`", _without_backticks, t) for t in texts]
     if len(set(labels)) < len(labels):
         raise EstimandError(f"spec names {next(x for x in labels if labels.count(x) > 1)!r} twice.")
-    check_size(entries.draws[0].size, len(texts), "Give fewer expressions.")
+    entries.check_size(len(texts), "Give fewer expressions.")
     read = [_Expression(text, entries) for text in texts]
     values = np.stack([expression.value() for expression in read])
     used = sorted(set().union(*(e.used for e in read)))

@@ -12,7 +12,6 @@ import numpy as np
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, changes_sign, warn_of_signs
 from bayesmargins.hypothesis.entries import Entries, Made, bracketed, text, weighted_sum
-from bayesmargins.limits import check_size
 from bayesmargins.values import is_word
 
 __all__ = ["NAMED", "OTHER_NAMES", "check_comparison", "named", "orthonormal"]
@@ -141,7 +140,7 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
     if spec == "poly":
         return _polynomials(entries, comparison)
     pairs = list(NAMED[spec].sides(k))
-    check_size(entries.draws[0].size, len(pairs), "Select entries first, or use spec='reference' or 'sequential'.")
+    entries.check_size(len(pairs), "Select entries first, or use spec='reference' or 'sequential'.")
     how = COMPARISONS[comparison]
     nouns, against, scale = _WORDS[comparison]
     values = np.empty((len(pairs), *entries.draws.shape[1:]))
@@ -150,7 +149,7 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
     for c, (high, low) in enumerate(pairs):
         upper, lower = value(high), value(low)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            values[c] = how.compare({"mean": upper}, {"mean": lower})
+            values[c] = how.compare(upper, lower)
         names = {"high": _name(entries, high), "low": _name(entries, low)}
         labels.append(how.label.format(**names))
         versus.append(VERSUS.label.format(**names))
@@ -183,7 +182,7 @@ def _polynomials(entries: Entries, comparison: str) -> Made:
             f"spec='poly' needs {k} different finite values along {entries.along!r}; they are "
             f"{', '.join(text(v) for v in x.tolist()[:12])}."
         )
-    check_size(entries.draws[0].size, k - 1, "Select entries first.")
+    entries.check_size(k - 1, "Select entries first.")
     weights = orthonormal(x)
     equal = positions is None or np.allclose(np.diff(x), x[1] - x[0])
     spaced = "equally spaced" if equal else f"spaced as the values of {entries.along}"

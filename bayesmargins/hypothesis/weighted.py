@@ -11,7 +11,6 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.hypothesis.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
-from bayesmargins.limits import check_size
 from bayesmargins.values import numbers
 
 __all__ = ["weighted"]
@@ -25,7 +24,7 @@ def weighted(entries: Entries, spec: Any) -> Made:
     empty = np.flatnonzero(~weights.any(axis=0))
     if len(empty) or not weights.shape[1]:
         raise EstimandError("spec has a contrast in which every weight is 0: it compares nothing. Leave it out.")
-    check_size(entries.draws[0].size, weights.shape[1], "Give fewer contrasts.")
+    entries.check_size(weights.shape[1], "Give fewer contrasts.")
     labels = _readable(entries, weights) if labels is None else labels
     values = np.stack([weighted_sum(entries.draws, column) for column in weights.T])
     said = f"Weighted sums ({shortened(labels)}) of"

@@ -16,7 +16,7 @@ from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.panels import Panels, new_figure
 from bayesmargins.plots.styles import COLOURS, GREY
 from bayesmargins.posterior import Posterior
-from bayesmargins.validation import check
+from bayesmargins.validation.check import check
 from bayesmargins.validation.checked import Check
 from bayesmargins.values import is_word
 

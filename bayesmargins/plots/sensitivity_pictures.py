@@ -22,9 +22,8 @@ from bayesmargins.plots.side_by_side import RESULT, together
 from bayesmargins.plots.styles import COLOURS, GREY, Style, style_of
 from bayesmargins.posterior import Posterior
 from bayesmargins.tables.arguments import interval_of
-from bayesmargins.validation import sensitivity
 from bayesmargins.validation.powers import POWERS, Raised, raised_draws, weighed_quantiles
-from bayesmargins.validation.sensitivity import CONFLICT, THRESHOLD, WEAK
+from bayesmargins.validation.sensitivity import CONFLICT, THRESHOLD, WEAK, sensitivity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

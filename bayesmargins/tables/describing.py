@@ -8,7 +8,7 @@ import xarray as xr
 from bayesmargins.errors import ResultError
 from bayesmargins.habits import taught
 from bayesmargins.labelling import named, names_of, terms_worded
-from bayesmargins.provenance import count, is_original, provenance_of, seal, selected
+from bayesmargins.provenance import is_original, provenance_of, seal, selected
 from bayesmargins.schema import ESTIMATE, check_result
 from bayesmargins.tables.captions import clause_parts, what_of
 from bayesmargins.values import switch
@@ -160,4 +160,4 @@ def _selection(ds: xr.Dataset) -> str:
 def _is_several(ds: xr.Dataset) -> bool:
     """Whether there are more values than were computed at once: those of another result were put beside them."""
     values = provenance_of(ds).values
-    return values is not None and count(ds[ESTIMATE].to_numpy()) > values
+    return values is not None and int(ds[ESTIMATE].count()) > values

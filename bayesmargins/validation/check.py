@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.asking import checked_seed
+from bayesmargins.estimands.given import checked_seed
 from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import unknown_across

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from bayesmargins.design import Factor
 from bayesmargins.errors import BayesmarginsError, EstimandError, PosteriorError, close_matches, listed, shown, warn
-from bayesmargins.estimands.asking import checked_seed
+from bayesmargins.estimands.given import checked_seed
 from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.calibration import calibration as calibrated
