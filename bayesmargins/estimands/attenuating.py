@@ -28,6 +28,7 @@ from bayesmargins.estimands.targets import answering
 from bayesmargins.explained import ATTENUATION, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result, provenance_of
@@ -47,7 +48,7 @@ _ESTIMANDS = ("comparisons", "slopes", "predictions")
 @explained(QUESTION, SIDES, ATTENUATION)
 @of_each
 def attenuation(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     estimand: str = "comparisons",

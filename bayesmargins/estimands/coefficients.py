@@ -12,10 +12,12 @@ from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.given import Given, refuse_heavy
 from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import Scope, quantity
+from bayesmargins.estimands.targets import refuse_other
 from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import plain, switch
@@ -27,7 +29,7 @@ __all__ = ["marginal_coefficients"]
 @explained(QUESTION)
 @of_each
 def marginal_coefficients(
-    post: Posterior, newdata: Any = None, *, exponentiate: bool = False, wts: Any = None
+    post: Posterior | Imputed, newdata: Any = None, *, exponentiate: bool = False, wts: Any = None
 ) -> xr.Dataset:
     """Which coefficients describe the population average, on the link scale?
 
@@ -76,9 +78,10 @@ def marginal_coefficients(
     >>> bool((abs(ds["estimate"]) < abs(post.beta)).all())  # averaging over groups pulls towards 0
     True
     """
-    curve = _curve(post) if isinstance(post, Posterior) else None
+    if not isinstance(post, Posterior):
+        refuse_other(post)
+    curve = _curve(post)
     question = ask(post, Given(newdata, wts=wts), average=True)
-    assert curve is not None
     refuse_heavy(post, "marginal_coefficients", "avg_comparisons and avg_predictions take Student-t effects.")
     _check(question, exponentiate, curve.link)
     passed = Passed({})

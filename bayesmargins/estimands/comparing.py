@@ -26,6 +26,7 @@ from bayesmargins.evaluate import Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import called, switch, with_columns
 
@@ -66,7 +67,7 @@ _OTHER_WORDS = {
 @explained(QUESTION, SIDES)
 @of_each
 def comparisons(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
@@ -128,7 +129,7 @@ def comparisons(
 @explained(QUESTION, SIDES)
 @of_each
 def avg_comparisons(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesmargins.computed_columns import check_row_by_row
 from bayesmargins.copies import Settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, listed, shown, warn
@@ -30,7 +31,6 @@ __all__ = [
     "check_beside",
     "checked_seed",
     "columns_by_row",
-    "refuse_computed",
     "refuse_heavy",
     "refuse_idle_factors",
     "refuse_several",
@@ -113,11 +113,6 @@ def set_by_at(
     return at_settings(given.at, design, of_rows), derived_settings(given.at, design, of_rows)
 
 
-def with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """`at` may stand in for a column that newdata lacks."""
-    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
-
-
 def weights_of(given: Given, averaged: bool, frame: pd.DataFrame, what: str, design: Design) -> Any:
     """The column of the weights, or the weights, checked."""
     wts = aligned_weights(given.wts, given.newdata, design)
@@ -127,10 +122,15 @@ def weights_of(given: Given, averaged: bool, frame: pd.DataFrame, what: str, des
     return wts if isinstance(wts, str) else weights
 
 
-def refuse_computed(wts: Any, derived: Settings) -> None:
-    """Weights are a column of the rows as they were given."""
+def with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]], derived: Settings, wts: Any) -> pd.DataFrame:
+    """`at` may stand in for a column that newdata lacks; what it computes is no weight, and is computed row by row."""
+    absent = {n: v[0] for n, v in at.items() if n not in frame.columns}
+    frame = with_columns(frame, absent) if absent else frame
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
+    if derived:
+        check_row_by_row({s.variable: s.compute for s in derived if s.compute is not None}, frame)
+    return frame
 
 
 def checked_seed(seed: Any) -> int:

@@ -15,12 +15,14 @@ from bayesmargins.estimands.given import Given, refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
 from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
+from bayesmargins.estimands.targets import refuse_other
 from bayesmargins.evaluate import Chunk, PartRows, across_of, distinct_rows
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word, plain
 
@@ -51,7 +53,9 @@ class _Entry:
 @taught
 @explained(QUESTION)
 @of_each
-def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "share", wts: Any = None) -> xr.Dataset:
+def variance_partition(
+    post: Posterior | Imputed, newdata: Any = None, *, measure: str = "share", wts: Any = None
+) -> xr.Dataset:
     """Which share of the variance lies between groups, and which do the fixed effects explain?
 
     Parameters
@@ -115,8 +119,9 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     ['median odds ratio of ID']
     """
     share = is_word(measure, ("share",))
-    if isinstance(post, Posterior):
-        _check_family(post, share)
+    if not isinstance(post, Posterior):
+        refuse_other(post)
+    _check_family(post, share)
     question = ask(post, Given(newdata, wts=wts), average=True, observed="variance_partition" if share else "")
     _refuse_without_groups(question, share)
     refuse_heavy(post, "variance_partition", "avg_predictions(post, target=bm.sd()) has the spread of y over groups.")

@@ -14,6 +14,7 @@ from bayesmargins.evaluate import Pass, answer_to
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 
 __all__ = ["avg_predictions", "predictions"]
@@ -23,7 +24,7 @@ __all__ = ["avg_predictions", "predictions"]
 @explained(QUESTION)
 @of_each
 def predictions(
-    post: Posterior,
+    post: Posterior | Imputed,
     newdata: Any = None,
     *,
     at: Mapping[str, Any] | None = None,
@@ -72,7 +73,7 @@ def predictions(
 @explained(QUESTION)
 @of_each
 def avg_predictions(
-    post: Posterior,
+    post: Posterior | Imputed,
     newdata: Any = None,
     *,
     at: Mapping[str, Any] | None = None,

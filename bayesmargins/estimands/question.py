@@ -12,13 +12,11 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.by_labels import Relabelled, by_columns
-from bayesmargins.computed_columns import check_row_by_row, functions_of
 from bayesmargins.estimands.given import (
     Given,
     check_beside,
     checked_seed,
     columns_by_row,
-    refuse_computed,
     refuse_idle_factors,
     refuse_unknown_across,
     set_by_at,
@@ -37,12 +35,13 @@ from bayesmargins.estimands.sentence import (
     rows_worded,
     scale_name,
 )
-from bayesmargins.estimands.targets import TARGETS, answering, named_target, no_trials, read_beside
+from bayesmargins.estimands.targets import TARGETS, answering, named_target, no_trials, read_beside, refuse_other
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Scheme, frame_of
 from bayesmargins.groups import resolve_groups
+from bayesmargins.imputations import Imputed
 from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import options, too_large
 from bayesmargins.posterior import Posterior
@@ -55,14 +54,17 @@ from bayesmargins.version import __version__
 __all__ = ["Question", "ask"]
 
 
-def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", streams: bool = False) -> Question:
+def ask(
+    post: Posterior | Imputed, given: Given, *, average: bool, observed: str = "", streams: bool = False
+) -> Question:
     """The question in full, of all rows one by one or averaged; the first thing that does not fit is refused.
 
     `observed` names what needs the distribution of y beside the target; `streams` says whether rows may come block by
     block, where they are averaged.
     """
-    usual = given.target is None and isinstance(post, Posterior)
-    whole, post = post, post if usual else answering(post, given.target)
+    if not isinstance(post, Posterior):
+        refuse_other(post)
+    whole, post = post, post if given.target is None else answering(post, given.target)
     target = "mean" if whole is not post else _target(given.target, post)
     parts = read_beside(post, target, observed) if post.parts else ()
     design = post.design.beside([post.parts[name].design for name in parts]) if parts else post.design
@@ -81,10 +83,8 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
         refuse_unknown_across(policy, post, parts, observed or f"target={target}")
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
     weights = None if given.wts is None else weights_of(given, average or bool(by), frame, what, post.design)
-    frame = with_at_columns(frame, settings) if settings else frame
-    if derived:
-        refuse_computed(weights, derived)
-        check_row_by_row(functions_of(given.at), frame)
+    if given.at is not None:
+        frame = with_at_columns(frame, settings, derived, weights)
     changed = frozenset([*settings, *[s.variable for s in derived]])
     question = Question(
         post=post,

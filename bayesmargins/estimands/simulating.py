@@ -20,6 +20,7 @@ from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.family.ordered import EachCategory
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.parameters import data_columns
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, provenance_of
@@ -34,7 +35,7 @@ _TRIES = 1000
 @explained(QUESTION)
 @of_each
 def posterior_predictive(
-    post: Posterior, newdata: Any = None, *, groups: Any = "own", random_seed: int | None = None
+    post: Posterior | Imputed, newdata: Any = None, *, groups: Any = "own", random_seed: int | None = None
 ) -> xr.Dataset:
     """Which new observations does the model predict, one for each row and draw?
 
@@ -100,7 +101,7 @@ def _observed(question: Question, evaluation: Evaluation, settings: Settings, se
     return np.concatenate(found, axis=-1)[:, None]
 
 
-def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
+def _asked(post: Posterior | Imputed, newdata: Any, groups: Any, seed: int) -> Question:
     given = Given(newdata, groups=groups, random_seed=seed)
     question = ask(post, given, average=False, observed="posterior_predictive")
     averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]

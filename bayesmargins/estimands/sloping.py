@@ -22,6 +22,7 @@ from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word
 
@@ -48,7 +49,7 @@ _OTHER_WORDS = {
 @explained(QUESTION, SLOPE)
 @of_each
 def slopes(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,
@@ -104,7 +105,7 @@ def slopes(
 @explained(QUESTION, SLOPE)
 @of_each
 def avg_slopes(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,

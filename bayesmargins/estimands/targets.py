@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.family import FAMILIES
@@ -12,26 +12,32 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter
 from bayesmargins.family.quantity import Target
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.values import is_word
 
-__all__ = ["TARGETS", "answering", "named_target", "no_trials", "read_beside", "refuse_unread"]
+__all__ = ["TARGETS", "answering", "named_target", "no_trials", "read_beside", "refuse_other", "refuse_unread"]
 
 TARGETS = ("mean", "link", "count")
 
 
-def answering(post: Posterior, target: Any) -> Posterior:
+def answering(post: Posterior | Imputed, target: Any) -> Posterior:
     """Whose mean is the target as the user gave it: the posterior itself, or its part where the target names one?"""
     if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
+        refuse_other(post)
     name = target.name if isinstance(target, OwnParameter) else target
     if post.family.shares is not None and is_word(name, (post.first,)):
         own = {"beta": post.beta, "b": post.b, "Sigma": post.Sigma}
         return make_part(post.family.parameter(post.first), post.design, None, own, post.info)
     return post.parts[name] if is_word(name, post.parts) else post
+
+
+def refuse_other(post: Any) -> NoReturn:
+    """Say what a question is asked of; several imputations were asked one by one before."""
+    raise PosteriorError(
+        f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+        "from_draws(...) returned."
+    )
 
 
 def named_target(target: Any, post: Posterior) -> str | Target:

@@ -31,6 +31,7 @@ from bayesmargins.family import Link
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import of_each, taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.integrate.spread import (
     Engine,
     Spread,
@@ -57,7 +58,7 @@ _WIDE = 64.0  # of s: beyond, an effect is a step
 @explained(QUESTION, SIDES, HETEROGENEITY)
 @of_each
 def heterogeneity(
-    post: Posterior,
+    post: Posterior | Imputed,
     variables: str | Sequence[str] | Mapping[str, Any],
     *,
     over: str | None = None,
