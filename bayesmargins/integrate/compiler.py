@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from numba import version_info
@@ -18,6 +19,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
+from numba.core.types import Function
+from numba.core.typing import Context
 
 __all__ = ["COMPILER"]
 
@@ -149,9 +152,42 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+class _Passes(PassManager):  # type: ignore[misc]
+    def _runPass(self, index: int, each: Any, state: Any) -> None:
+        each.analysis = self._analysis
+        each.run_pass(state)
+
+
+class _Typing(Context):  # type: ignore[misc]
+    """numba's own, which looks for the meaning of an operation once for each types of operands, and not on each line."""
+
+    known: dict[Any, Any]
+
+    def resolve_function_type(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        function = self._lookup_global(function) or function
+        asked = function, arguments
+        if keywords or not isinstance(function, Function):
+            return super().resolve_function_type(function, arguments, keywords)
+        if asked not in self.known:
+            self.known[asked] = super().resolve_function_type(function, arguments, keywords)
+        return self.known[asked]
+
+
+@cache
+def _typing(numbas: Any) -> _Typing:
+    typing = _Typing.__new__(_Typing)
+    typing.__dict__ = numbas.__dict__
+    typing.known = {}
+    return typing
+
+
 class _Compiler(CompilerBase):  # type: ignore[misc]
+    def __init__(self, typing: Any, *others: Any) -> None:
+        super().__init__(typing, *others)
+        self.state.typingctx = _typing(typing)
+
     def define_pipelines(self) -> list[Any]:
-        passes = PassManager("parts")
+        passes = _Passes("parts")
         for each, description in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             if each.__name__ not in _SPARED:
                 passes.add_pass(_Lowering if each is NativeLowering else each, description)
