@@ -15,9 +15,11 @@ from typing import Any
 
 from numba import version_info
 from numba.core.analysis import compute_cfg_from_blocks
+from numba.core.cgutils import alloca_once
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 from numba.core.types import Function
 from numba.core.typing import Context
@@ -56,6 +58,9 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         self._reload_init.update(*(called._reload_init for called in self.calls))
         super().finalize()
 
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout  # functions are optimised as those of the module
+
 
 class _Part(_Library):
     """What only compiled code calls."""
@@ -87,9 +92,6 @@ class _Part(_Library):
 
 class _Body(_Part):
     """One without a loop: optimised where it is put."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        pass
 
     def _optimize_final_module(self) -> None:
         pass
@@ -126,9 +128,28 @@ def _link(module: Any, libraries: list[Any]) -> None:
         module.link_in(own, preserve=True)
 
 
+class _Lower(Lower):  # type: ignore[misc]
+    """Without the sizes of variables, for debuggers, and without looking for owners where a type has none."""
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        return alloca_once(self.builder, lltype, name=name, zfill=False)
+
+    def incref(self, kind: Any, value: Any) -> None:
+        if self._owned(kind):
+            super().incref(kind, value)
+
+    def decref(self, kind: Any, value: Any) -> None:
+        if self._owned(kind):
+            super().decref(kind, value)
+
+    def _owned(self, kind: Any) -> bool:
+        return bool(self.context.data_model_manager[kind].contains_nrt_meminfo())
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(NativeLowering):  # type: ignore[misc]
     _name = "lowering_of_parts"
+    lowering_class = _Lower
 
     def run_pass(self, state: Any) -> Any:
         flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
