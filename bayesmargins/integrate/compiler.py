@@ -1,8 +1,9 @@
 """How numba compiles the functions of this package: without what none of them needs.
 
 numba makes machine code of each function that it compiles, and puts what a function calls, optimised, into the function
-to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside. A small body is
-optimised where it is put. A loop is optimised by itself, which vectorises best; only its callers have machine code.
+to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside; only that has machine
+code. A small body is optimised where it is put, and so is what takes pointers and numbers. A loop over arrays is
+optimised by itself, which vectorises best.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
     def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout  # functions are optimised as those of the module
+        module.data_layout = self._codegen._data_layout  # the passes of the whole module do the rest
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()  # numba's own also prepare for counting owners
+        passes.run(self._final_module, builder)
 
 
 class _Part(_Library):
@@ -91,7 +96,7 @@ class _Part(_Library):
 
 
 class _Body(_Part):
-    """One without a loop: optimised where it is put."""
+    """One that is optimised where it is put."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -135,15 +140,17 @@ class _Lower(Lower):  # type: ignore[misc]
         return alloca_once(self.builder, lltype, name=name, zfill=False)
 
     def incref(self, kind: Any, value: Any) -> None:
-        if self._owned(kind):
+        if _owned(self.context.data_model_manager, kind):
             super().incref(kind, value)
 
     def decref(self, kind: Any, value: Any) -> None:
-        if self._owned(kind):
+        if _owned(self.context.data_model_manager, kind):
             super().decref(kind, value)
 
-    def _owned(self, kind: Any) -> bool:
-        return bool(self.context.data_model_manager[kind].contains_nrt_meminfo())
+
+@cache
+def _owned(models: Any, kind: Any) -> bool:
+    return bool(models[kind].contains_nrt_meminfo())
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -154,7 +161,8 @@ class _Lowering(NativeLowering):  # type: ignore[misc]
     def run_pass(self, state: Any) -> Any:
         flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
         part, pasted = flags.no_cpython_wrapper and flags.no_cfunc_wrapper, flags.forceinline
-        kind = (_Body if pasted and not loops else _Part) if part else _Whole
+        arrays = any(_owned(state.targetctx.data_model_manager, argument) for argument in state.args)
+        kind = (_Part if arrays and (loops or not pasted) else _Body) if part else _Whole
         state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.pasted = pasted
         state.library.enable_object_caching()
@@ -174,6 +182,8 @@ def _uncollected() -> Iterator[None]:
 
 
 class _Passes(PassManager):  # type: ignore[misc]
+    """Without records of what each pass does, and how long."""
+
     def _runPass(self, index: int, each: Any, state: Any) -> None:
         each.analysis = self._analysis
         each.run_pass(state)
