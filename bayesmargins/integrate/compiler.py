@@ -1,9 +1,9 @@
 """How numba compiles the functions of this package: without what none of them needs.
 
 numba makes machine code of each function that it compiles, and puts what a function calls, optimised, into the function
-to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside; only that has machine
-code. A small body is optimised where it is put, and so is what takes pointers and numbers. A loop over arrays is
-optimised by itself, which vectorises best.
+to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside, which alone has
+machine code. A small body is optimised where it is put, and so is what takes numbers and pointers. A loop over arrays
+is optimised by itself, which vectorises best.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class _Passes(PassManager):  # type: ignore[misc]
 
 
 class _Typing(Context):  # type: ignore[misc]
-    """numba's own, which looks for the meaning of an operation once for each types of operands, and not on each line."""
+    """numba's own, which looks for the meaning of an operation once for the same types, and not in each line."""
 
     known: dict[Any, Any]
 
