@@ -2,8 +2,8 @@
 
 numba makes machine code of each function that it compiles, and puts what a function calls, optimised, into the function
 to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside, which alone has
-machine code. A small body is optimised where it is put, and so is what takes numbers and pointers. A loop over arrays
-is optimised by itself, which vectorises best.
+machine code. A small body is optimised where it is put, and so is what takes numbers and pointers. By itself is
+optimised a loop over arrays, which vectorises best, and a sum, whose order is then the same for all callers.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ class _Lowering(NativeLowering):  # type: ignore[misc]
         flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
         part, pasted = flags.no_cpython_wrapper and flags.no_cfunc_wrapper, flags.forceinline
         arrays = any(_owned(state.targetctx.data_model_manager, argument) for argument in state.args)
-        kind = (_Part if arrays and (loops or not pasted) else _Body) if part else _Whole
+        apart = (arrays and (loops or not pasted)) or "reassoc" in flags.fastmath.flags
+        kind = (_Part if apart else _Body) if part else _Whole
         state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.pasted = pasted
         state.library.enable_object_caching()
