@@ -3,9 +3,9 @@
 Run: ``python benchmarks/bench_waits.py [case [way ...]]``, some ten minutes on two free cores; Bambi's rows are there
 where it is installed, which ``pip install bambi nutpie`` does, in an environment that has this package; lme4's are
 where `Rscript` finds it (Debian's r-cran-lme4). Ways: independent proposals, the same with an empty folder for kernels
-("first use", one case a family), Bambi with nutpie, whose model has no correlation, "lme4" (`lmer`, and `glmer` with
-11 nodes and the printed summary), and, where they are named, "nutpie": NUTS of this package, and "laplace": `glmer`
-with one node, its default. All draw 4 chains of 1,000, after 1,000 of tuning under NUTS. The table is that of the
+("first use"), Bambi with nutpie, whose model has no correlation, "lme4" (`lmer`, and `glmer` with 11 nodes and the
+printed summary), and, where they are named, "nutpie": NUTS of this package, and "laplace": `glmer` with one node, its
+default. All draw 4 chains of 1,000, after 1,000 of tuning under NUTS. The table is that of the
 average slope; Bambi's is ArviZ's, of the parameters beside the group effects.
 
 `wall` is what a user waits, `all` the same with imports and the start of the process, `processor` what it costs, all
@@ -44,7 +44,6 @@ CASES = {
     "logit": ("y ~ x + (1 | g)", "x", "bernoulli"),  # 20,000 rows, 2,000 groups
 }
 ASKED = ("cbpp", "bacteria", "epil", "toenail", "contraception", "sleepstudy", "logit", "slopes")
-FIRST = ("bacteria", "epil", "sleepstudy")  # one a family
 FACTORS = {"cbpp": ("period",), "bacteria": ("yb",)}  # numbers and words that R reads as something else
 WAYS = ["independent", *(["bambi"] if find_spec("bambi") else []), *(["lme4"] if shutil.which("Rscript") else [])]
 NODES = {"lme4": 11, "laplace": 1}
@@ -137,7 +136,7 @@ def main() -> None:
     print("case          way           import     wall   ratio     all   ratio processor   ratio  of")
     for case in cases:
         first: dict[str, float] = {}
-        for way in sys.argv[2:] or [*WAYS, *(["first use"] if case in FIRST else [])]:
+        for way in sys.argv[2:] or [*WAYS, "first use"]:
             times = LONG.get((case, way), TIMES[way])
             if way != "first use" and times > 1:
                 child(case, way)

@@ -1,8 +1,9 @@
 """How numba compiles the functions of this package: without what none of them needs.
 
 numba makes machine code of each function that it compiles, and puts what a function calls, optimised, into the function
-to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside. A small body is
-optimised where it is put. A loop is optimised by itself, which vectorises best; only its callers have machine code.
+to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside, which alone has
+machine code. A small body is optimised where it is put, and so is what takes numbers and pointers. By itself is
+optimised a loop over arrays, which vectorises best, and a sum, whose order is then the same for all callers.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from numba import version_info
 from numba.core.analysis import compute_cfg_from_blocks
+from numba.core.cgutils import alloca_once
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
+from numba.core.types import Function
+from numba.core.typing import Context
 
 __all__ = ["COMPILER"]
 
@@ -53,6 +59,13 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         self._reload_init.update(*(called._reload_init for called in self.calls))
         super().finalize()
 
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout  # the passes of the whole module do the rest
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()  # numba's own also prepare for counting owners
+        passes.run(self._final_module, builder)
+
 
 class _Part(_Library):
     """What only compiled code calls."""
@@ -83,10 +96,7 @@ class _Part(_Library):
 
 
 class _Body(_Part):
-    """One without a loop: optimised where it is put."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        pass
+    """One that is optimised where it is put."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -123,14 +133,37 @@ def _link(module: Any, libraries: list[Any]) -> None:
         module.link_in(own, preserve=True)
 
 
+class _Lower(Lower):  # type: ignore[misc]
+    """Without the sizes of variables, for debuggers, and without looking for owners where a type has none."""
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        return alloca_once(self.builder, lltype, name=name, zfill=False)
+
+    def incref(self, kind: Any, value: Any) -> None:
+        if _owned(self.context.data_model_manager, kind):
+            super().incref(kind, value)
+
+    def decref(self, kind: Any, value: Any) -> None:
+        if _owned(self.context.data_model_manager, kind):
+            super().decref(kind, value)
+
+
+@cache
+def _owned(models: Any, kind: Any) -> bool:
+    return bool(models[kind].contains_nrt_meminfo())
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(NativeLowering):  # type: ignore[misc]
     _name = "lowering_of_parts"
+    lowering_class = _Lower
 
     def run_pass(self, state: Any) -> Any:
         flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
         part, pasted = flags.no_cpython_wrapper and flags.no_cfunc_wrapper, flags.forceinline
-        kind = (_Body if pasted and not loops else _Part) if part else _Whole
+        arrays = any(_owned(state.targetctx.data_model_manager, argument) for argument in state.args)
+        apart = (arrays and (loops or not pasted)) or "reassoc" in flags.fastmath.flags
+        kind = (_Part if apart else _Body) if part else _Whole
         state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.pasted = pasted
         state.library.enable_object_caching()
@@ -149,9 +182,44 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+class _Passes(PassManager):  # type: ignore[misc]
+    """Without records of what each pass does, and how long."""
+
+    def _runPass(self, index: int, each: Any, state: Any) -> None:
+        each.analysis = self._analysis
+        each.run_pass(state)
+
+
+class _Typing(Context):  # type: ignore[misc]
+    """numba's own, which looks for the meaning of an operation once for the same types, and not in each line."""
+
+    known: dict[Any, Any]
+
+    def resolve_function_type(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        function = self._lookup_global(function) or function
+        asked = function, arguments
+        if keywords or not isinstance(function, Function):
+            return super().resolve_function_type(function, arguments, keywords)
+        if asked not in self.known:
+            self.known[asked] = super().resolve_function_type(function, arguments, keywords)
+        return self.known[asked]
+
+
+@cache
+def _typing(numbas: Any) -> _Typing:
+    typing = _Typing.__new__(_Typing)
+    typing.__dict__ = numbas.__dict__
+    typing.known = {}
+    return typing
+
+
 class _Compiler(CompilerBase):  # type: ignore[misc]
+    def __init__(self, typing: Any, *others: Any) -> None:
+        super().__init__(typing, *others)
+        self.state.typingctx = _typing(typing)
+
     def define_pipelines(self) -> list[Any]:
-        passes = PassManager("parts")
+        passes = _Passes("parts")
         for each, description in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             if each.__name__ not in _SPARED:
                 passes.add_pass(_Lowering if each is NativeLowering else each, description)

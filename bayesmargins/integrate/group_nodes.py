@@ -174,7 +174,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
         s0, s1, s2, s3 = s0 + shares[k], s1 + shares[k + 1], s2 + shares[k + 2], s3 + shares[k + 3]
     total = s0 + s1 + s2 + s3
     half = abs(s0 + s2 - s1 - s3) / total
-    fourth = ((s0 - s2) ** 2 + (s1 - s3) ** 2) / total**2
+    fourth = ((s0 - s2) * (s0 - s2) + (s1 - s3) * (s1 - s3)) / (total * total)
     error = half * half * max(1.0, half / max(fourth, 1e-300))
     if error > tolerance:
         return 3, top, 0.0
