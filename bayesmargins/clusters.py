@@ -18,6 +18,7 @@ import pandas as pd
 
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, shown, warn
+from bayesmargins.freed_memory import freed_memory_kept
 from bayesmargins.limits import options
 
 __all__ = ["Pieces", "Task", "Work", "checked_client", "done_by_workers", "pieces_of", "running_client"]
@@ -180,7 +181,12 @@ def _step(
     from distributed import get_worker
 
     threads = int(get_worker().state.nthreads)
-    with _ONE_AT_A_TIME, options(threads=threads, progress=False), warnings.catch_warnings(record=True) as caught:
+    with (
+        _ONE_AT_A_TIME,
+        freed_memory_kept(),
+        options(threads=threads, progress=False),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always", BayesmarginsWarning)
         try:
             rows = [to_pandas(frame.iloc[low:high]) for frame, (low, high) in zip(frames, takes, strict=True)]
