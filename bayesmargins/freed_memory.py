@@ -1,4 +1,4 @@
-"""Memory that a task frees and asks for again: kept from the first to the last array of it, then given back."""
+"""Memory that a task frees and asks for again: kept until the task ends, then given back."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 
 __all__ = ["freed_memory_kept"]
 
-_TRIM, _MAP = "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"  # which glibc reads when a process starts
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_MAPPED = 2**17  # from so many bytes on glibc maps an array, where nothing else is said
-_LARGEST = 2**25  # the most that it comes to by itself, as arrays of that size are freed; it then trims at twice that
+_MAPPED = 2**17  # glibc maps an array of so many bytes or more, where nothing else is said
+_LARGEST = 2**25  # to which glibc would raise that, as arrays are freed; it would keep twice as much
 
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """In a process that is told to give freed memory back at once, it waits in here for the next array.
+    """In here, what is freed waits for the next array, in a process that is told to give all back at once.
 
-    dask tells its workers so, for their limits of memory count what the process has. glibc then maps each array of more
-    than 128 KiB afresh, and the system clears its pages again: 15,000 for a block of rows, of which no more than 5,000
-    are in use at a time. In here, glibc has the thresholds that it would find itself. They belong to the whole process,
-    so they are set for one task only, and what is free at its end goes back. Elsewhere nothing is changed: where nobody
-    has set a threshold (a call would stop glibc from finding it), and where the allocator is another.
+    dask tells its workers so, by MALLOC_TRIM_THRESHOLD_, because it limits the memory that they have. glibc then stops
+    to adapt itself: it maps each array of 128 KiB or more and unmaps it, and the system hands out cleared pages each
+    time. A block of rows asks for 15,000 pages in that way, and has no more than 5,000 at a time. In here glibc has the
+    thresholds that it would come to by itself. They hold for all of the process, so they are set for one task, and at
+    its end what is free goes back. Nothing is done where no variable is set, for glibc never adapts itself again once
+    it was told a threshold, nor where the allocator is another.
     """
-    trim, mapped = _set_to(_TRIM, None), _set_to(_MAP, _MAPPED)
-    libc = None if trim is None or mapped is None else _glibc()
+    trim, mapped = _told("MALLOC_TRIM_THRESHOLD_", 2 * _LARGEST), _told("MALLOC_MMAP_THRESHOLD_", _MAPPED)
+    libc = _glibc() if trim < 2 * _LARGEST else None
     if libc is None:
         yield
         return
     libc.mallopt(_M_MMAP_THRESHOLD, max(mapped, _LARGEST))
-    libc.mallopt(_M_TRIM_THRESHOLD, max(trim, 2 * _LARGEST))
+    libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST)
     try:
         yield
     finally:
@@ -41,16 +41,14 @@ def freed_memory_kept() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
-def _set_to(variable: str, otherwise: int | None) -> int | None:
-    """A threshold of the environment; None where it is no number, which glibc ignores or reads in ways of its own."""
-    said = os.environ.get(variable)
-    if said is None:
-        return otherwise
-    return int(said) if said.isascii() and said.isdigit() else None
+def _told(variable: str, otherwise: int) -> int:
+    """Bytes that the environment says; `otherwise` where it says none."""
+    said = os.environ.get(variable, "")
+    return int(said) if said.isascii() and said.isdigit() else otherwise
 
 
 def _glibc() -> Any:
-    """The C library of this process if it has both calls: glibc has, musl and those of macOS and Windows have not."""
+    """The C library, where it has both calls: glibc has; musl, macOS and Windows have not."""
     try:
         libc = ctypes.CDLL(None)
         return libc if libc.mallopt and libc.malloc_trim else None
