@@ -300,6 +300,27 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
     assert len(of_worker) <= 2
 
 
+def test_blocks_wait_for_workers_that_come_late(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all are lost, and the next one takes longer to start than dask waits for one."""
+    with_workers, waits = client.scatter, 0
+    frame = dd.from_pandas(pd.DataFrame({"x": np.arange(10.0)}), npartitions=1)
+    tasks = pieces_of(client, frame).tasks(5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50)
+    with empty, distributed.Client(empty, set_as_default=False) as without:
+
+        def sent(work: Any, **how: Any) -> Any:
+            nonlocal waits
+            waits += 1
+            return without.scatter(work, timeout=0.1, **how) if waits < 3 else with_workers(work, **how)
+
+        monkeypatch.setattr(client, "scatter", sent)
+        with pytest.warns(bm.BayesmarginsWarning, match="mind this"):
+            found = list(done_by_workers(client, Counted(), tasks))
+    assert ([total for _, _, total, _ in found], waits) == ([10.0, 35.0], 3)
+
+
 def test_what_a_block_is_refused_for_is_raised_here(client: Any) -> None:
     frame = dd.from_pandas(pd.DataFrame({"x": -np.arange(100.0)}), npartitions=3)
     with pytest.warns(bm.BayesmarginsWarning, match="mind this"), pytest.raises(bm.DataError, match="below 0"):
