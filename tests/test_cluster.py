@@ -22,6 +22,7 @@ from bayesmargins.clusters import Pieces, done_by_workers, pieces_of, running_cl
 from bayesmargins.errors import warn
 from bayesmargins.model.on_client import sampled_on
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 dask_array = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -31,7 +32,9 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Two processes of one thread each."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}):
+        # So long after a worker died, dask looks for its successor, and gives the place up for good where there is none.
+        # By default 15 seconds: a busy machine takes longer to start one, or it dies by then too, in the next test.
         warnings.simplefilter("ignore")  # of ports that others use, and of slow starts
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
         with cluster, distributed.Client(cluster) as found:
