@@ -33,8 +33,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 def client() -> Iterator[Any]:
     """Two processes of one thread each."""
     with warnings.catch_warnings(), dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}):
-        # So long after a worker died, dask looks for its successor, and gives the place up for good where there is none.
-        # By default 15 seconds: a busy machine takes longer to start one, or it dies by then too, in the next test.
+        # So long after a worker died, dask looks for its successor, and gives the place up for good if there is none.
+        # By default 15 seconds: a busy machine takes longer to start one, or it has died too by then, in the next test.
         warnings.simplefilter("ignore")  # of ports that others use, and of slow starts
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
         with cluster, distributed.Client(cluster) as found:
