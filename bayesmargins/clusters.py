@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
@@ -18,11 +19,12 @@ import pandas as pd
 
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, shown, warn
+from bayesmargins.freed_memory import freed_memory_kept
 from bayesmargins.limits import options
 
 __all__ = ["Pieces", "Task", "Work", "checked_client", "done_by_workers", "pieces_of", "running_client"]
 
-_ATTEMPTS = 5  # times that what all workers share is sent anew, where all of them that had it were lost
+_ATTEMPTS = 5  # times that what all workers share is sent anew, where no worker was there or all that had it were lost
 _AT_WORK: dict[str, Any] = {}  # in a worker: what it keeps from block to block
 _KEPT = 2  # of these, the latest
 _ONE_AT_A_TIME = threading.Lock()  # in a worker: a block has all of its threads
@@ -149,7 +151,7 @@ def _results(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[tuple[A
     from dask.delayed import delayed
 
     token = uuid4().hex
-    shared = client.scatter(work, broadcast=True, hash=False)
+    shared = _shared(client, work)
     step = delayed(_step, pure=False)
     each = [(task.start, [*task.frames], [*task.takes], [*task.given]) for task in tasks]
     futures = client.compute([step(shared, token, *of) for of in each])
@@ -160,6 +162,14 @@ def _results(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[tuple[A
             future.release()
     finally:
         client.cancel([future for future in futures if future is not None])
+
+
+def _shared(client: Any, work: Work) -> Any:
+    """What all workers share; where all were lost, dask starts others, and a busy machine takes its time for that."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(TimeoutError):  # no worker in half a minute, the setting distributed.comm.timeouts.connect
+            return client.scatter(work, broadcast=True, hash=False)
+    return client.scatter(work, broadcast=True, hash=False)
 
 
 def _step(
@@ -174,7 +184,12 @@ def _step(
     from distributed import get_worker
 
     threads = int(get_worker().state.nthreads)
-    with _ONE_AT_A_TIME, options(threads=threads, progress=False), warnings.catch_warnings(record=True) as caught:
+    with (
+        _ONE_AT_A_TIME,
+        freed_memory_kept(),
+        options(threads=threads, progress=False),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always", BayesmarginsWarning)
         try:
             rows = [to_pandas(frame.iloc[low:high]) for frame, (low, high) in zip(frames, takes, strict=True)]

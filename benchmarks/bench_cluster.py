@@ -30,7 +30,7 @@ from bayesmargins.evaluate import evaluate as verb
 
 DRAWS, CELLS, FILE, ROUNDS = 400, 50, 250_000, 3
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# By default dask has workers give memory back to the system at once, and take it again for the next block.
+# By default dask has workers give memory back to the system at once; ours do so at the end of each block.
 TRIM = "MALLOC_TRIM_THRESHOLD_"
 ALLOCATORS = {"memory as dask sets it": {TRIM: "65536"}, "memory as the system sets it": {}}
 

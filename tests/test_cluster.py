@@ -22,6 +22,7 @@ from bayesmargins.clusters import Pieces, done_by_workers, pieces_of, running_cl
 from bayesmargins.errors import warn
 from bayesmargins.model.on_client import sampled_on
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 dask_array = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -31,7 +32,9 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Two processes of one thread each."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}):
+        # So long after a worker died, dask looks for its successor, and gives the place up for good if there is none.
+        # By default 15 seconds: a busy machine takes longer to start one, or it has died too by then, in the next test.
         warnings.simplefilter("ignore")  # of ports that others use, and of slow starts
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
         with cluster, distributed.Client(cluster) as found:
@@ -298,6 +301,27 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
         of_worker[kept[0]] = max(of_worker.get(kept[0], 0), len(kept) - 1)
     assert sum(of_worker.values()) == len(found)  # nothing was begun anew
     assert len(of_worker) <= 2
+
+
+def test_blocks_wait_for_workers_that_come_late(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all are lost, and the next one takes longer to start than dask waits for one."""
+    with_workers, waits = client.scatter, 0
+    frame = dd.from_pandas(pd.DataFrame({"x": np.arange(10.0)}), npartitions=1)
+    tasks = pieces_of(client, frame).tasks(5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50)
+    with empty, distributed.Client(empty, set_as_default=False) as without:
+
+        def sent(work: Any, **how: Any) -> Any:
+            nonlocal waits
+            waits += 1
+            return without.scatter(work, timeout=0.1, **how) if waits < 3 else with_workers(work, **how)
+
+        monkeypatch.setattr(client, "scatter", sent)
+        with pytest.warns(bm.BayesmarginsWarning, match="mind this"):
+            found = list(done_by_workers(client, Counted(), tasks))
+    assert ([total for _, _, total, _ in found], waits) == ([10.0, 35.0], 3)
 
 
 def test_what_a_block_is_refused_for_is_raised_here(client: Any) -> None:

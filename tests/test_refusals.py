@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,10 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.DataError, "needs the column 'trt', which newdata", lambda: bm.predictions(POST, pd.DataFrame({"week": [1]}))),
     (bm.DataError, "newdata has no rows", lambda: bm.predictions(POST, ROW.iloc[:0])),
     (bm.DataError, "newdata is int", lambda: bm.predictions(POST, 3)),
-    (bm.DataError, "newdata is str.*Read the file first", lambda: bm.predictions(POST, "rows.csv")),
+    (bm.DataError, r"newdata is str, 'rows.csv'.*first, .*read_csv\('rows.csv'\)", lambda: bm.predictions(
+        POST, "rows.csv")),
+    (bm.DataError, r"data is \w+Path, 'a.parquet'.*first, .*read_parquet\('a.parquet'\)", lambda: bm.from_brms(
+        ROW, "y ~ x", Path("a.parquet"), family="bernoulli")),
     (bm.DataError, r"bm.datagrid\(post, grid='balanced'\)", lambda: bm.predictions(POST, "balanced")),
     (bm.DataError, r"newdata='trt' names a column;.*by='trt'\).*at=\{'trt': \[\.\.\.\]\}", lambda: bm.avg_predictions(
         POST, "trt")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,6 @@ _WAYS_OUT = {
     "recarray": "Name its columns: pandas.DataFrame(array).",
     "Dataset": "Make it a table: ds.to_dataframe().reset_index().",
     "DataArray": "Make it a table: array.to_dataframe('x').reset_index().",
-    "str": "Read the file first, for example with pandas.read_csv.",
-    "PosixPath": "Read the file first, for example with pandas.read_csv.",
     "DataFrameGroupBy": "Give the frame itself, and by= to average within groups.",
 }
 _GRID = " A reference grid is bm.datagrid(post, grid='balanced')."
@@ -75,13 +74,22 @@ def _as_frame(data: Any, what: str) -> pd.DataFrame:
     try:
         table = nw.from_native(data, eager_only=True)
     except TypeError:
+        path = str(data) if isinstance(data, str | PurePath) else None
+        got, out = (kind, _WAYS_OUT.get(kind, "")) if path is None else (f"{kind}, {shown(path)}", _reading(path))
         raise DataError(
-            f"{what} is {kind}; allowed are a pandas, polars or pyarrow table, or a dict of columns."
-            f" {_WAYS_OUT.get(kind, '')}{_GRID if kind == 'str' and what == 'newdata' else ''}".rstrip()
+            f"{what} is {got}; allowed are a pandas, polars or pyarrow table, or a dict of columns. {out}"
+            f"{_GRID if kind == 'str' and what == 'newdata' else ''}".rstrip()
         ) from None
     frame: pd.DataFrame = table.to_pandas()
     # columns of Arrow that pandas once wrote as its index are columns still
     return frame.reset_index([name for name in frame.index.names if name in table.columns])
+
+
+def _reading(path: str) -> str:
+    """How a file becomes a table: its columns keep the types that the user chooses there."""
+    suffix = PurePath(path).suffix
+    reader = "read_parquet" if suffix == ".parquet" else "read_csv"
+    return f"Read the file first, for example with pandas.{reader}{f'({shown(path)})' if suffix else ''}."
 
 
 def _is_records(data: Any) -> bool:
