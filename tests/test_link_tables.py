@@ -11,7 +11,8 @@ import pytest
 
 from bayesmargins.family import LINKS
 from bayesmargins.integrate import expectation, mixture_expectation
-from bayesmargins.integrate.tabulated.curves import curves, surface
+from bayesmargins.integrate.tabulated.curves import curves
+from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 
 REFERENCE = Path(__file__).parent / "data" / "quadrature.csv"

@@ -26,7 +26,7 @@ import bayesmargins as bm
 from bayesmargins.evaluate import blocks, passes
 from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
-from bayesmargins.integrate.tabulated.curves import surface
+from bayesmargins.integrate.tabulated.surfaces import surface
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
