@@ -56,7 +56,7 @@ Bounds = tuple[float, float, float]
 REACH = 40.0
 INSIDE = 1.0 - 1e-12  # the last cell ends a rounding error early, so that no eta is rounded into the cell after it
 _TOGETHER = 2048  # cells times draws in one product of matrices: larger ones would wait for a second thread
-_RARE = 3e-5  # where what falls steeply is smaller, its cells lose relative accuracy
+_RARE = 1e-5  # where what falls steeply is smaller, its cells lose relative accuracy
 
 
 @dataclass(frozen=True, eq=False)

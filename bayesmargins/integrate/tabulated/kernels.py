@@ -19,7 +19,7 @@ from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.kernels import closed, one_node
-from bayesmargins.integrate.tabulated.bands import BAND_BITS
+from bayesmargins.integrate.tabulated.bands import BAND_BITS, LEAST
 from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of
 from bayesmargins.integrate.vector_math import ROUND, WHOLE_BITS, middle_of, without_bits
 
@@ -78,7 +78,7 @@ class SurfaceArrays(NamedTuple):
     cells: int  # how many of them there are
     first: float  # number of the first band
     per: float  # cells per unit of eta
-    # the range of eta and of 1 + s^2 that the cells serve
+    # the range of eta and of 1/4 + s^2 that the cells serve
     low: float
     high: float
     y_low: float
@@ -236,16 +236,16 @@ def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
 @njit(**INNER)
 def surface_far(arrays: SurfaceArrays, order: int, eta: float, s2: float) -> float:
     """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
-    if (arrays.low <= eta < arrays.high) & (arrays.y_low <= _from_one(s2) < arrays.y_high):
+    if (arrays.low <= eta < arrays.high) & (arrays.y_low <= _from_least(s2) < arrays.y_high):
         return 0.0
     return exact_value(order, eta, math.sqrt(s2 if s2 > 0.0 else 0.0 * s2), arrays.rules)
 
 
 @njit(**INNER)
-def _from_one(s2: float) -> float:
-    """1 + s^2, where rounding may have put s^2 below 0."""
-    y = s2 + 1.0
-    return 1.0 if y < 1.0 else y
+def _from_least(s2: float) -> float:
+    """1/4 + s^2, where rounding may have put s^2 below 0."""
+    y = s2 + LEAST
+    return LEAST if y < LEAST else y
 
 
 @njit(**INNER)
@@ -258,7 +258,7 @@ def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) 
     per, width, stride = arrays.per, 1.0 / arrays.per, float(arrays.coef.shape[1])
     origin, before, outside = 0.5 * arrays.cells - 0.5, WHOLE_BITS + arrays.first, 0
     for i in range(eta.size):
-        y = _from_one(s2[i])
+        y = _from_least(s2[i])
         inside = (low <= eta[i] < high) & (y_low <= y < y_high)
         outside += not inside
         x = eta[i] * per + origin

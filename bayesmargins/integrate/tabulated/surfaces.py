@@ -18,7 +18,7 @@ from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
 from bayesmargins.integrate.aligned import aligned
 from bayesmargins.integrate.rules import EPS, strip_of
-from bayesmargins.integrate.tabulated.bands import band_of, edge_of, octaves
+from bayesmargins.integrate.tabulated.bands import LEAST, band_of, edge_of, octaves
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials
 from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, checked_part, checked_s, trusted_cells
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
@@ -98,7 +98,6 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
     from bayesmargins.integrate.tabulated.kernels import SurfaceArrays
 
     first, last = band_of(min(s_low, S_MAX)), band_of(min(s_high, S_MAX)) + 1
-    first, last = min(first, band_of(S_MAX) - 1), min(last, band_of(S_MAX))
     table = row_table(link, part, reach)
     coef, bounds = aligned(last - first, table.cells + _APART, _KEPT), []
     for begin, end in octaves(first, last):
@@ -116,7 +115,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
 
 def _fill(table: RowTable, first: int, out: Array) -> Bounds:
     """Coefficients of bands that are equally wide, (band, cell, 8), and bounds on their errors."""
-    edges = np.array([edge_of(first + k) for k in range(len(out) + 1)]) - 1.0
+    edges = np.array([edge_of(first + k) for k in range(len(out) + 1)]) - LEAST
     s2 = 0.5 * (edges[1:] + edges[:-1])
     width, tau = cell_width(table.link), 0.25 * (edges[1] - edges[0])
     rows = row_of(np.sqrt(s2))
