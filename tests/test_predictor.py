@@ -427,15 +427,15 @@ def test_averages_of_what_is_certain_do_not_exceed_one() -> None:
 
 def test_an_interrupted_table_is_finished_later(monkeypatch: Any) -> None:
     table, calls = table_rows.RowTable(get_link("logit"), "mean", 8.0), []
-    spread = table_rows.RowTable._spread
+    error = table_rows.RowTable._error
 
     def interrupted(self: table_rows.RowTable, *arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return spread(self, *arguments)
+        return error(self, *arguments)
 
-    monkeypatch.setattr(table_rows.RowTable, "_spread", interrupted)
+    monkeypatch.setattr(table_rows.RowTable, "_error", interrupted)
     with pytest.raises(KeyboardInterrupt):
         table.rows(40, 50)
     assert len(table.rows(40, 50)) == 10

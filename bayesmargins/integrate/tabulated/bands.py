@@ -1,7 +1,7 @@
 """Bands of s^2: the first bits of 1/4 + s^2 say which one it lies in, so that no root or logarithm is taken.
 
-From each power of two to the next 256 bands are equally wide: 1/1024 in s^2 up to s = 1/2, and some s^2 / 256 far from 0,
-where the average is smoother.
+From each power of two to the next 256 bands are equally wide: 1/1024 in s^2 up to s = 1/2, and some s^2 / 256 far from
+0, where the average is smoother.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ Bounds = tuple[float, float, float]
 
 _KEPT = 8  # heat polynomials a cell
 _APART = 13  # lines of cache between bands: those of one cell would else share a place in the cache
+_BOUNDED = 64  # bands that share a bound
 _FIT, _GRID = (24, 16), (65, 33)  # points in eta and in s^2 of a fit, and those at which its errors are looked at
 _BETWEEN = 1.07  # more than that between points of the grid no such polynomial gets (Ehlich & Zeller 1964)
 
@@ -115,12 +116,9 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
 
 def _fill(table: RowTable, first: int, out: Array) -> Bounds:
     """Coefficients of bands that are equally wide, (band, cell, 8), and bounds on their errors."""
-    edges = np.array([edge_of(first + k) for k in range(len(out) + 1)]) - LEAST
-    s2 = 0.5 * (edges[1:] + edges[:-1])
-    width, tau = cell_width(table.link), 0.25 * (edges[1] - edges[0])
-    rows = row_of(np.sqrt(s2))
-    moves = 0.5 * (s2 - ((rows + 0.5) * ROW_WIDTH) ** 2)
-    to_bands = _fit(0.5 * width, tau) @ _moved(moves)
+    last = first + len(out)
+    rows, moves, tau = _from_rows(first, last)
+    to_bands = _fit(0.5 * cell_width(table.link), tau) @ _moved(moves)
     made = table.rows(int(rows[0]), int(rows[-1]) + 1)
 
     def fill(begin: int, end: int) -> None:
@@ -128,7 +126,20 @@ def _fill(table: RowTable, first: int, out: Array) -> Bounds:
         np.matmul(made[rows[some] - rows[0]], np.swapaxes(to_bands[some], 1, 2), out=out[some])
 
     in_threads(fill, len(out))
-    return _bounds(table, rows, math.sqrt(edges[0]), float(np.abs(moves).max()), float(tau))
+    each = [_bounds(table, band, min(band + _BOUNDED, last)) for band in range(first, last, _BOUNDED)]
+    value, d1, d2 = (max(of) for of in zip(*each, strict=True))
+    return value, d1, d2
+
+
+def _from_rows(first: int, last: int) -> tuple[npt.NDArray[np.int64], Array, float]:
+    """Which row of the table each band is made from, how far its middle lies from it, and half of its height.
+
+    The latter in s^2 / 2.
+    """
+    edges = np.array([edge_of(band) for band in range(first, last + 1)]) - LEAST
+    s2 = 0.5 * (edges[1:] + edges[:-1])
+    rows = row_of(np.sqrt(s2))
+    return rows, 0.5 * (s2 - ((rows + 0.5) * ROW_WIDTH) ** 2), float(0.25 * (edges[1] - edges[0]))
 
 
 def _moved(tau: Array) -> Array:
@@ -142,7 +153,7 @@ def _moved(tau: Array) -> Array:
 
 @lru_cache(maxsize=32)
 def _fit(u: float, tau: float) -> Array:
-    """(8, 12): the eight heat polynomials that are nearest to each of twelve over a cell of this half-width and -height.
+    """(8, 12): the eight heat polynomials that are nearest to each of twelve over a cell, of half this size.
 
     Nearest at Chebyshev points, where errors count alike, and those of second derivatives a little.
     """
@@ -161,8 +172,7 @@ def _derivative(heat: Array) -> Array:
 
 @lru_cache(maxsize=32)
 def _missed(u: float, tau: float) -> tuple[Array, Array]:
-    """How far the other heat polynomials, and two derivatives, are from the nearest eight: (3, 4), and (3,) the worst share.
-    """
+    """How far the other heat polynomials, and two derivatives, are from the nearest eight: (3, 4), and (3,) the worst share."""
     eta, s2 = (size * np.cos(np.linspace(0.0, np.pi, count)) for size, count in zip((u, tau), _GRID, strict=True))
     heat, missed, share = heat_polynomials(eta[:, None], s2, TERMS - 1), [], []
     for _ in range(3):
@@ -173,16 +183,15 @@ def _missed(u: float, tau: float) -> tuple[Array, Array]:
     return np.array(missed), np.array(share)
 
 
-def _bounds(table: RowTable, rows: npt.NDArray[np.int64], s: float, farthest: float, tau: float) -> Bounds:
-    """What bands of half-height tau err by, in s^2 / 2, that lie up to `farthest` from the rows that they are made from.
-
-    s is the smallest in them.
-    """
-    link, u, first = table.link, 0.5 * cell_width(table.link), int(rows[0])
+@lru_cache(maxsize=4096)
+def _bounds(table: RowTable, first: int, last: int) -> Bounds:
+    """What bands that are equally wide err by, each the worst of them; the rows that they are made from are there."""
+    rows, moves, tau = _from_rows(first, last)
+    link, u, row, farthest = table.link, 0.5 * cell_width(table.link), int(rows[0]), float(np.abs(moves).max())
     missed, share = _missed(u, tau)
-    left_out = range(_KEPT, TERMS)
-    size = [derivative_bound(link, n, min(s, first * ROW_WIDTH)) / math.factorial(n) for n in left_out]
+    s = min(math.sqrt(edge_of(first) - LEAST), row * ROW_WIDTH)
+    size = [derivative_bound(link, n, s) / math.factorial(n) for n in range(_KEPT, TERMS)]
     moved = _moved(np.array([farthest]))[0, _KEPT:, _KEPT:] @ size
-    of_rows = np.array(table.bounds(first, TERMS, last=int(rows[-1]), tau=farthest + tau))
+    of_rows = np.array(table.bounds(row, TERMS, last=int(rows[-1]), tau=farthest + tau))
     value, d1, d2 = missed @ moved + of_rows * (1.0 + share)  # what rows err by is fitted too
     return float(value), float(d1), float(d2)
