@@ -21,9 +21,9 @@ from bayesmargins.integrate.tabulated.bounds import (
     taylor_bounds,
 )
 from bayesmargins.integrate.tabulated.curves import covers, curves
-from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
+from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.limits import options
 
 NUMERICAL = ["logit", "cloglog"]

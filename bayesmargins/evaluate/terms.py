@@ -94,10 +94,13 @@ def _combination(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What columns (n,) that are the same in all rows add up to, (draw,), the others, and their coefficients."""
     same = np.array([bool(np.all(column == column[:1])) for column in of], dtype=bool)
-    varied = np.flatnonzero(~same)
     first = np.array([column[0] if n else 0.0 for column in of])
     base = coefficients[:, same] @ first[same]
-    return base, columns([of[k] for k in varied], n), _even(coefficients[:, varied])
+    return (
+        base,
+        columns([column for column, one in zip(of, same, strict=True) if not one], n),
+        _even(coefficients[:, ~same]),
+    )
 
 
 def _lookups(
@@ -214,8 +217,8 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
 
 def in_order(terms: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
-    by_row = {name: np.take(getattr(terms, name), order, axis=1) for name in ("Z", "where")}
-    return terms._replace(**by_row, **{name: columns(getattr(terms, name), len(order), order) for name in ("X", "W")})
+    X, W = (columns(of, len(order), order) for of in (terms.X, terms.W))
+    return terms._replace(X=X, W=W, Z=terms.Z[:, order], where=terms.where[:, order])
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:

@@ -172,7 +172,7 @@ def _derivative(heat: Array) -> Array:
 
 @lru_cache(maxsize=32)
 def _missed(u: float, tau: float) -> tuple[Array, Array]:
-    """How far the other heat polynomials, and two derivatives, are from the nearest eight: (3, 4), and (3,) the worst share."""
+    """(3, 4): how far the other heat polynomials, and two derivatives, are from the nearest eight; (3,): as shares."""
     eta, s2 = (size * np.cos(np.linspace(0.0, np.pi, count)) for size, count in zip((u, tau), _GRID, strict=True))
     heat, missed, share = heat_polynomials(eta[:, None], s2, TERMS - 1), [], []
     for _ in range(3):
