@@ -95,12 +95,8 @@ def _combination(
     """What columns (n,) that are the same in all rows add up to, (draw,), the others, and their coefficients."""
     same = np.array([bool(np.all(column == column[:1])) for column in of], dtype=bool)
     first = np.array([column[0] if n else 0.0 for column in of])
-    base = coefficients[:, same] @ first[same]
-    return (
-        base,
-        columns([column for column, one in zip(of, same, strict=True) if not one], n),
-        _even(coefficients[:, ~same]),
-    )
+    varied = [column for column, one in zip(of, same, strict=True) if not one]
+    return coefficients[:, same] @ first[same], columns(varied, n), _even(coefficients[:, ~same])
 
 
 def _lookups(

@@ -29,7 +29,7 @@ def zeros(*shape: int) -> Array:
     return room
 
 
-def columns(of: Sequence[Array], rows: int, order: Integers | None = None) -> Array:
+def columns(of: Sequence[Array] | Array, rows: int, order: Integers | None = None) -> Array:
     """(column, row): columns (row,), some rows or all, and one of zeros where their number is odd.
 
     Each begins with a line: the last of its rows is repeated to its end.
