@@ -19,8 +19,6 @@ BAND_BITS = 44  # the last bits of a float's 64: they do not count
 def band_of(s: float) -> int:
     """Which band a standard deviation lies in.
 
-    Examples
-    --------
     >>> band_of(0.5) - band_of(0.0)
     256
     """

@@ -88,8 +88,6 @@ class Curves:
 def covers(s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Which standard deviations of z'b have a table: False from 16 on, and for NaN.
 
-    Examples
-    --------
     >>> covers([0.0, 15.9, 16.0]).tolist()
     [True, True, False]
     """
@@ -113,8 +111,6 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REAC
     Cells lie on [-reach, reach], reach a multiple of 8 and at most 40. Beyond, and for draws with s >= 16, values are
     exact sums, and NaN for s above 4096.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> made = curves(get_link("logit"), [0.0, 2.0])
     >>> made([[2.0], [2.0]]).round(6)

@@ -82,8 +82,6 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
     Cells lie on [-reach, reach], reach a multiple of 8 and at most 40, and from s_low to s_high, up to 16; beyond,
     values are exact sums, and slow, and NaN for s above the larger of 16 and s_high.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> made = surface(get_link("logit"), 1.0, 3.0)
     >>> made([[2.0, 2.0]], [[1.0, 2.0]]).round(6)
