@@ -155,6 +155,18 @@ def test_derived_columns_that_look_at_other_rows_or_fail_are_refused() -> None:
         bm.avg_predictions(post, gaps, at={"x_within": lambda rows: rows["x"] - rows["x_mean"]})
 
 
+def test_single_rows_say_where_a_derived_column_is_missing() -> None:
+    data, post = _centred()
+    gaps = data.assign(x=data["x"].where(data.index > 3))
+    with pytest.warns(bm.BayesmarginsWarning, match=r"computes are missing in 4 rows .*'x_within': 4.*are NaN"):
+        got = bm.predictions(post, gaps, at={"x_within": lambda rows: rows["x"] - rows["x_mean"]})
+    missing = np.isnan(values(got).reshape(-1, len(data)))
+    assert (missing == (data.index <= 3)).all()
+    with pytest.warns(bm.BayesmarginsWarning, match="computes are missing in 2 rows"):
+        got = bm.comparisons(post, {"x_mean": 1}, newdata=data.head(2), at={"x_within": lambda rows: None})
+    assert np.isnan(values(got)).all()
+
+
 def test_by_takes_new_labels_that_join_values(bacteria: bm.Posterior) -> None:
     data = bacteria.design.data
     labels = {"drug+": "any drug", "placebo": "none", "drug": "any drug"}

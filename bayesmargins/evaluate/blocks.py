@@ -45,6 +45,8 @@ class Blocks:
             asked.observing(apply_settings(asked.frame, settings), asked.of_rows)
         read = self._read if of is None or not of.of_x else self._read | {of.variable} & {*asked.frame.columns}
         distinct = self._distinct(read - {s.variable for s in settings if s.step is None})
+        if asked.derived:
+            self._look_at_computed(apply_settings(asked.frame, settings))
         return Copy(asked, settings, of, distinct, self.impossible)
 
     def row_by_row(self, settings: Settings) -> Copy:
@@ -83,6 +85,22 @@ class Blocks:
         said = f"{int(mask.sum())} of {len(mask)} rows of {self.asked.what} have missing values, by column: {counts}."
         if self.asked.scheme.average:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
+        self._say(said)
+
+    def _look_at_computed(self, frame: pd.DataFrame) -> None:
+        """The same of columns that `at` computes: a function without a result gives missing values."""
+        mask, counts = missing_rows(frame, [s.variable for s in self.asked.derived])
+        if not counts:
+            return
+        many, what = int(mask.sum()), self.asked.what
+        said = f"Columns that at= computes are missing in {many} rows of {what}, by column: {counts}."
+        if self.asked.scheme.average:
+            way_out = "fill what they are computed from."
+            raise DataError(f"{said} An average over the others would be of other rows: {way_out}")
+        self._say(said)
+
+    def _say(self, said: str) -> None:
+        """Warn of missing values, once."""
         if said not in self.said:
             self.said.add(said)
             warn(f"{said} Their estimates are NaN.")
@@ -130,8 +148,6 @@ class Copy:
     def _chunk(self, frame: pd.DataFrame, cells: Cells) -> Chunk:
         asked, post = self.asked, self.asked.post
         frame = apply_settings(frame, self.settings)
-        if asked.derived and asked.scheme.average:
-            _refuse_missing_derived(asked, frame)
         beside = (post.first, *asked.parts) if asked.parts else ()
         rows = post.design.rows(frame, asked.policy.active, asked.what)
         plan = plan_groups(asked.policy, post, frame, asked.seed, asked.what, asked.whole, beside)
@@ -257,15 +273,6 @@ def _part_rows(asked: Asked, frame: pd.DataFrame) -> tuple[PartRows, ...]:
         plan = plan_groups(policy, part, frame, asked.seed, what, post, (post.first, *asked.parts))
         found.append(PartRows(post.family.parameter(name), part.draws, part.link, rows, plan))
     return tuple(found)
-
-
-def _refuse_missing_derived(asked: Asked, frame: pd.DataFrame) -> None:
-    mask, counts = missing_rows(frame, [s.variable for s in asked.derived])
-    if mask.any():
-        raise DataError(
-            f"Columns that at= computes are missing in {int(mask.sum())} rows of {asked.what}, by column: "
-            f"{counts}. An average over the others would be of other rows: fill what they are computed from."
-        )
 
 
 def _multiplier(of: Derivative, frame: pd.DataFrame, trials: np.ndarray | None) -> np.ndarray | None:

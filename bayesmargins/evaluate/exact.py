@@ -268,7 +268,7 @@ def _existing(draws: Draws, rows: Rows, mixture: Mixture) -> _Existing:
 def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
     if not isinstance(link, Link):
         return link.average(eta, s2, part)
-    if link.closed_form is not None and part in link.parts:
+    if link.closed_form is not None and part in link.parts:  # as `expectation`, whose checks of shapes cost more
         return Integral(link.closed_form(eta, s2, part), 0.0, "closed form", 0)
     return expectation(link, eta, s2, part)
 
