@@ -60,7 +60,7 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
     def _optimize_functions(self, module: Any) -> None:
-        module.data_layout = self._codegen._data_layout  # the passes of the whole module do the rest
+        module.data_layout = self._final_module.data_layout  # the passes of the whole module do the rest
 
     def _optimize_final_module(self) -> None:
         passes, builder = self._codegen._module_pass_manager()  # numba's own also prepare for counting owners
