@@ -16,9 +16,10 @@ import numpy as np
 
 from bayesmargins.family import get_link
 from bayesmargins.integrate import in_threads
-from bayesmargins.integrate.tabulated.curves import curves, surface
+from bayesmargins.integrate.tabulated.curves import curves
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
+from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.integrate.tabulated.table_passes import evaluate_curves, evaluate_surface
 from bayesmargins.limits import options
 

@@ -11,8 +11,9 @@ import pytest
 
 from bayesmargins.family import LINKS
 from bayesmargins.integrate import expectation, mixture_expectation
-from bayesmargins.integrate.tabulated.curves import curves, surface
+from bayesmargins.integrate.tabulated.curves import curves
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
+from bayesmargins.integrate.tabulated.surfaces import surface
 
 REFERENCE = Path(__file__).parent / "data" / "quadrature.csv"
 NEW = ("loglog", "cauchit", "softplus")  # tests/test_tabulated.py has more of logit, probit and cloglog

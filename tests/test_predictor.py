@@ -26,7 +26,7 @@ import bayesmargins as bm
 from bayesmargins.evaluate import blocks, passes
 from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
-from bayesmargins.integrate.tabulated.curves import surface
+from bayesmargins.integrate.tabulated.surfaces import surface
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
@@ -427,15 +427,15 @@ def test_averages_of_what_is_certain_do_not_exceed_one() -> None:
 
 def test_an_interrupted_table_is_finished_later(monkeypatch: Any) -> None:
     table, calls = table_rows.RowTable(get_link("logit"), "mean", 8.0), []
-    spread = table_rows.RowTable._spread
+    error = table_rows.RowTable._error
 
     def interrupted(self: table_rows.RowTable, *arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return spread(self, *arguments)
+        return error(self, *arguments)
 
-    monkeypatch.setattr(table_rows.RowTable, "_spread", interrupted)
+    monkeypatch.setattr(table_rows.RowTable, "_error", interrupted)
     with pytest.raises(KeyboardInterrupt):
         table.rows(40, 50)
     assert len(table.rows(40, 50)) == 10

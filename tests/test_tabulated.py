@@ -20,9 +20,10 @@ from bayesmargins.integrate.tabulated.bounds import (
     monomials_from_points,
     taylor_bounds,
 )
-from bayesmargins.integrate.tabulated.curves import covers, curves, surface
+from bayesmargins.integrate.tabulated.curves import covers, curves
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
+from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.limits import options
 
 NUMERICAL = ["logit", "cloglog"]

@@ -5,7 +5,6 @@ One kernel serves them all and is compiled for each; which functions it calls fo
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,13 +103,12 @@ def _surface_both(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, d1
 
 @njit(**INNER)
 def _surface_value_far(integrand: SurfaceArrays, line: int, eta: float, s2: float) -> float:
-    return surface_far(integrand, 0, eta, math.sqrt(max(s2, 0.0)))
+    return surface_far(integrand, 0, eta, s2)
 
 
 @njit(**INNER)
 def _surface_both_far(integrand: SurfaceArrays, line: int, eta: float, s2: float) -> tuple[float, float]:
-    s = math.sqrt(max(s2, 0.0))
-    return surface_far(integrand, 1, eta, s), surface_far(integrand, 2, eta, s)
+    return surface_far(integrand, 1, eta, s2), surface_far(integrand, 2, eta, s2)
 
 
 @njit(**INNER)

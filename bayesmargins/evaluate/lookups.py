@@ -16,12 +16,13 @@ from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.tabulated.curves import Curves, Surface
+    from bayesmargins.integrate.tabulated.curves import Curves
+    from bayesmargins.integrate.tabulated.surfaces import Surface
 
 __all__ = ["Found", "Lookups"]
 
 _KEPT_BYTES = 2**28  # tables are kept for the next chunk while they are no larger
-_STRETCH = 8.0  # curves are made for so much more of eta at a time, so that the next chunk finds them
+_STRETCH = 8.0  # tables are made for so much more of eta at a time, so that the next chunk finds them
 _WIDEST = 16.0  # the largest s that a surface is made for
 
 
@@ -56,18 +57,19 @@ class Lookups:
         method = "table of the trapezoid rule" if nodes else "table"
         table: Curves | Surface
         if source.kind == "surface":
-            table = self._surface(source.low, largest_s, part)
+            table = self._surface(source.low, largest_s, part, reach)
         else:
             table = self._curves(source, chunk, part, lines, reach)
         bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
         return Found(table.arrays, bounds, method, nodes)
 
-    def _surface(self, low: float, high: float, part: str) -> Surface:
+    def _surface(self, low: float, high: float, part: str, farthest: float) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
-        from bayesmargins.integrate.tabulated.curves import surface
+        from bayesmargins.integrate.tabulated.surfaces import surface
 
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
-        return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
+        reach = _stretched(farthest)
+        return self._keep(("surface", part, low, high, reach), lambda: surface(self.link, low, high, part, reach))
 
     def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, farthest: float) -> Curves:
         from bayesmargins.evaluate.terms import group_shifts
@@ -76,7 +78,7 @@ class Lookups:
 
         assert source.s is not None
         s = source.s[lines]
-        reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
+        reach = _stretched(farthest)
         if source.z is None:
             alone = np.zeros((len(s), 1)), np.ones(1)
             return self._keep(
@@ -104,6 +106,10 @@ class Lookups:
                 return made
             self._kept[key] = made
         return self._kept[key]
+
+
+def _stretched(farthest: float) -> float:
+    return min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
 
 
 def _looked_up(part: str, chunk: Chunk) -> str:

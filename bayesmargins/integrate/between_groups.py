@@ -16,7 +16,8 @@ from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
 from bayesmargins.integrate.engine import Integral, checked, expectation, largest_finite
 from bayesmargins.integrate.rules import EPS, WIDE, rule_for
-from bayesmargins.integrate.tabulated.curves import covers, curves, surface
+from bayesmargins.integrate.tabulated.curves import covers, curves
+from bayesmargins.integrate.tabulated.surfaces import surface
 
 __all__ = ["between"]
 

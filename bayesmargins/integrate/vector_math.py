@@ -5,21 +5,33 @@ Compiled loops call them where a plain function says ``exp``, ``log``, ``erfcx``
 
 from __future__ import annotations
 
-import types
+import types as python_types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
+from numba import njit, types
 from numba.extending import intrinsic
 
 from bayesmargins.family.special import digamma
 from bayesmargins.integrate.compiled import INNER
 
-__all__ = ["ROUND", "WHOLE", "another", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
+__all__ = [
+    "ROUND",
+    "WHOLE",
+    "WHOLE_BITS",
+    "another",
+    "middle_of",
+    "vector_erfcx",
+    "vector_exp",
+    "vector_log",
+    "vectorised",
+    "without_bits",
+]
 
 ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
+WHOLE_BITS, _WHOLE_BITS = 4503599627370496.0, 0x4330000000000000  # 2^52, from where on the lowest bits are a number
 _LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _ROOT_HALF, _ONE, WHOLE = 0x3FE6A09E667F3BCD, 0x3FF0000000000000, 0x4338000000000000  # bits of sqrt(1/2), 1, ROUND
 _SCALE = 3.75
@@ -64,6 +76,22 @@ def _over_power(typing: Any, p: Any, t: Any) -> Any:
 def _power_of(typing: Any, x: Any) -> Any:
     """k + `ROUND`, 2^k being the power of 2 that is nearest to x."""
     return x(x), _by_bits(lambda b, of, x: b.add(b.ashr(b.sub(x, of(_ROOT_HALF)), of(52)), of(WHOLE)))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def without_bits(typing: Any, x: Any, count: Any) -> Any:
+    """`WHOLE_BITS` + the whole number that the bits of x > 0 are without the last ones."""
+    return x(x, types.int64), _by_bits(lambda b, of, x, n: b.or_(b.lshr(x, n), of(_WHOLE_BITS)))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def middle_of(typing: Any, x: Any, count: Any) -> Any:
+    """The number in the middle of those that differ from x in the last bits only."""
+
+    def middle(b: Any, of: Any, x: Any, n: Any) -> Any:
+        return b.or_(b.and_(x, b.shl(of(-1), n)), b.shl(of(1), b.sub(n, of(1))))
+
+    return x(x, types.int64), _by_bits(middle)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -168,7 +196,7 @@ def vectorised(function: Callable[..., Any]) -> Callable[..., Any]:
     So are those of the plain functions that it calls.
     """
     known = function.__globals__
-    called = (name for name in function.__code__.co_names if isinstance(known.get(name), types.FunctionType))
+    called = (name for name in function.__code__.co_names if isinstance(known.get(name), python_types.FunctionType))
     names = {name: njit(**INNER)(vectorised(known[name])) for name in called if name not in _TWINS}
     names |= {name: twin for name, twin in _TWINS.items() if name in known}
-    return types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+    return python_types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)

@@ -1,7 +1,7 @@
-"""E[h(eta + s Z)] from tables, at about the price of h itself: a curve in eta per draw, or a surface in eta and s.
+"""E[h(eta + s Z)] from tables, at about the price of h itself: a curve in eta for each draw.
 
 A table costs milliseconds once; `expectation` stays the exact engine that it is made from. Links need a strip, as
-every link with a numerical rule has; averages over existing groups are in `mixtures`.
+every link with a numerical rule has. Rows whose s differ look up `surfaces`, fitted groups `group_curves`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
+from bayesmargins.integrate.aligned import aligned
 from bayesmargins.integrate.rules import EPS, strip_of
 from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,
@@ -29,7 +30,6 @@ from bayesmargins.integrate.tabulated.rows import (
     TERMS,
     RowTable,
     cell_width,
-    empty_cells,
     row_of,
     row_table,
 )
@@ -37,18 +37,16 @@ from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.tabulated.kernels import CurveArrays, SurfaceArrays
+    from bayesmargins.integrate.tabulated.kernels import CurveArrays
 
 __all__ = [
     "REACH",
     "Curves",
-    "Surface",
     "checked_part",
     "checked_s",
     "covers",
     "curves",
     "row_curves",
-    "surface",
     "trusted_cells",
 ]
 
@@ -57,7 +55,6 @@ Bounds = tuple[float, float, float]
 
 REACH = 40.0
 INSIDE = 1.0 - 1e-12  # the last cell ends a rounding error early, so that no eta is rounded into the cell after it
-SURFACE_TERMS = 10
 _TOGETHER = 2048  # cells times draws in one product of matrices: larger ones would wait for a second thread
 _RARE = 1e-5  # where what falls steeply is smaller, its cells lose relative accuracy
 
@@ -85,42 +82,6 @@ class Curves:
             raise IntegrationError(f"eta has shape {eta.shape}: it must be ({len(self.covers)}, row), a line per draw.")
         out = np.empty_like(eta)
         in_threads(evaluate_curves, len(eta), self.arrays, order or None, eta, out)
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """What is the average, as a function of eta and s?"""
-
-    link: Link  # the inverse link h
-    part: str  # {"mean", "complement"}: averages h or 1 - h
-    arrays: SurfaceArrays = field(repr=False)  # for the compiled look-ups of `kernels`
-    # no value, first or second derivative in eta is further than this from the truth (absolute)
-    error_bound: float
-    error_bound_d1: float
-    error_bound_d2: float
-
-    def __call__(self, eta: npt.ArrayLike, s: npt.ArrayLike, order: int = 0) -> Array:
-        """Values at eta (draw, row) and s, or derivatives in eta of this order, at most 2.
-
-        s are standard deviations of z'b, (draw, row) or what broadcasts to it. NaN where eta or s is NaN.
-        """
-        from bayesmargins.integrate.tabulated.table_passes import evaluate_surface
-
-        eta = np.ascontiguousarray(eta, dtype=np.float64)
-        s = np.asarray(s, dtype=np.float64)
-        if eta.ndim != 2 or np.broadcast_shapes(eta.shape, s.shape) != eta.shape:
-            raise IntegrationError(f"eta has shape {eta.shape} and s {s.shape}: both must be (draw, row).")
-        out = np.empty_like(eta)
-        in_threads(
-            evaluate_surface,
-            len(eta),
-            self.arrays,
-            order or None,
-            eta,
-            np.ascontiguousarray(np.broadcast_to(s, eta.shape)),
-            out,
-        )
         return out
 
 
@@ -175,7 +136,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
     covered = covers(s)
     which = np.where(covered, row_of(np.where(covered, s, 0.0)), -1)
     table = row_table(link, part, reach)
-    coef = empty_cells(len(s), table.cells, CURVE_POINTS)
+    coef = aligned(len(s), table.cells, CURVE_POINTS)
     bounds = (0.0, 0.0, 0.0)
     if covered.any():
         first, last = int(which[covered].min()), int(which[covered].max()) + 1
@@ -205,45 +166,6 @@ def _some_of_a_row(which: npt.NDArray[np.int64], together: int) -> list[npt.NDAr
     """Draws that a row serves, some at a time; -1 are those that none serves."""
     of_rows = (np.flatnonzero(which == row) for row in np.unique(which[which >= 0]))
     return [some for draws in of_rows for some in np.split(draws, range(together, len(draws), together))]
-
-
-def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surface:
-    """The mean response over new groups, or 1 less it, as a function of eta and of the standard deviation.
-
-    Cells lie on [-40, 40] and from s_low to s_high, up to 16; beyond, values are exact sums, and slow, and NaN for s
-    above the larger of 16 and s_high.
-
-    Examples
-    --------
-    >>> from bayesmargins.family import get_link
-    >>> made = surface(get_link("logit"), 1.0, 3.0)
-    >>> made([[2.0, 2.0]], [[1.0, 2.0]]).round(6)
-    array([[0.844537, 0.7752  ]])
-    >>> made.error_bound < 3e-10
-    True
-    """
-    checked_part(link, part)
-    strip_of(link)
-    s_low, s_high = (float(value) for value in checked_s([s_low, s_high]))
-    if not 0.0 <= s_low <= s_high < np.inf:
-        raise IntegrationError(f"s_low={s_low!r} and s_high={s_high!r}: a range within 0 and infinity is needed.")
-    from bayesmargins.integrate.tabulated.kernels import SurfaceArrays
-
-    beyond = round(S_MAX / ROW_WIDTH)
-    first, last = min(int(s_low / ROW_WIDTH), beyond - 1), min(int(s_high / ROW_WIDTH) + 1, beyond)
-    table = row_table(link, part, REACH)
-    coef = empty_cells(last - first, table.cells, TERMS)
-    coef[:] = table.rows(first, last)
-    low, high = trusted_cells(link, part, coef, np.full(len(coef), REACH * INSIDE))
-    arrays = SurfaceArrays(
-        coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),
-        float(low.max()), float(high.min()), first * ROW_WIDTH, last * ROW_WIDTH,
-        make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
-    )  # fmt: skip
-    bounds = [table.bounds(row, SURFACE_TERMS) for row in range(first, last)]
-    rounding = 64.0 * EPS * link.size(REACH + last * ROW_WIDTH)
-    value, d1, d2 = (max(bound[k] for bound in bounds) + rounding * 16.0**k for k in range(3))
-    return Surface(link, part, arrays, value, d1, d2)
 
 
 def checked_s(s: npt.ArrayLike) -> Array:

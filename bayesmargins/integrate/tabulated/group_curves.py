@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.link import Link
+from bayesmargins.integrate.aligned import aligned
 from bayesmargins.integrate.fitted_groups import checked_groups
 from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import (
@@ -33,7 +34,7 @@ from bayesmargins.integrate.tabulated.group_grid import (
     plain_values,
     spread_values,
 )
-from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width, empty_cells
+from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
 from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
@@ -81,7 +82,7 @@ def mixture_curves(
     root = 1.0 / np.sqrt(1.0 + s * s) if link.normal else np.ones(len(s))
     farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
     covered = (s < np.inf if link.normal else covers(s)) & (farthest <= FARTHEST)
-    coef = empty_cells(len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS)
+    coef = aligned(len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS)
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
     edge = np.where(covered, reach * INSIDE / root, 0.0)

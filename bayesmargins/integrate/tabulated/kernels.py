@@ -19,8 +19,9 @@ from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.kernels import closed, one_node
+from bayesmargins.integrate.tabulated.bands import BAND_BITS, LEAST
 from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of
-from bayesmargins.integrate.vector_math import ROUND
+from bayesmargins.integrate.vector_math import ROUND, WHOLE_BITS, middle_of, without_bits
 
 __all__ = [
     "CurveArrays",
@@ -38,7 +39,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-CURVE_TERMS, SURFACE_TERMS, STORED_TERMS = 8, 10, 12  # coefficients a cell; those of a surface lie with two more
+TERMS = 8  # coefficients a cell
 _JIT: Any = INNER  # numba's own annotation leaves some of them out
 
 
@@ -73,16 +74,15 @@ class CurveArrays(NamedTuple):
 class SurfaceArrays(NamedTuple):
     """What do compiled loops read of a surface?"""
 
-    coef: Array  # (row, cell, 12) float: f^(n) / n! at the centre of the cell, of which n = 0, ..., 9 are read
-    first: float  # number of the first row; row r serves s from r to r + 1 row widths
-    # rows per unit of s; cells per unit of eta
-    rows_per: float
-    per: float
-    # the range of eta and of s that the cells serve
+    coef: Array  # (band, cell, 8) float: coefficients of heat polynomials around the cell's middle; cells to spare
+    cells: int  # how many of them there are
+    first: float  # number of the first band
+    per: float  # cells per unit of eta
+    # the range of eta and of 1/4 + s^2 that the cells serve
     low: float
     high: float
-    s_low: float
-    s_high: float
+    y_low: float
+    y_high: float
     rules: Rules  # for values outside the cells
 
 
@@ -165,7 +165,7 @@ def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: A
         outside += not inside
         x = eta[i] * per + origin  # in half cells, from the middle of the first
         cell = 0.5 * x + ROUND
-        place[i] = start_of_row(cell, CURVE_TERMS) if inside else 0.0
+        place[i] = start_of_row(cell) if inside else 0.0
         u[i] = x - 2.0 * (cell - ROUND) if inside else np.nan
     return outside
 
@@ -178,7 +178,7 @@ def _nothing_outside(outside: int, out: Array) -> None:
             out[i] = out[i] if out[i] == out[i] else 0.0
 
 
-_curve_values, _curve_all = tile_of(_cell_value, CURVE_TERMS), tile_of(_cell_all, CURVE_TERMS)
+_curve_values, _curve_all = tile_of(_cell_value), tile_of(_cell_all)
 
 
 @njit(**INNER)
@@ -206,12 +206,10 @@ def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: A
 def _heat_value(c: Sequence[Any], u: Any, t: Any) -> tuple[Any]:
     """A cell's heat expansion by Clenshaw's recurrence: b_n = c_n + u b_{n+1} + (n + 1) t b_{n+2}.
 
-    u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2.
+    u is the distance from the cell's middle in eta, t that in s^2, twice the one in s^2 / 2.
     """
-    b8 = c[8] + u * c[9]
-    b7 = (c[7] + (8.0 * t) * c[9]) + u * b8
-    b6 = (c[6] + (7.0 * t) * b8) + u * b7
-    b5 = (c[5] + (6.0 * t) * b7) + u * b6
+    b6 = c[6] + u * c[7]
+    b5 = (c[5] + (6.0 * t) * c[7]) + u * b6
     b4 = (c[4] + (5.0 * t) * b6) + u * b5
     b3 = (c[3] + (4.0 * t) * b5) + u * b4
     b2 = (c[2] + (3.0 * t) * b4) + u * b3
@@ -227,47 +225,51 @@ def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
     p5 = u * p4 + (4.0 * t) * p3
     p6 = u * p5 + (5.0 * t) * p4
     p7 = u * p6 + (6.0 * t) * p5
-    p8 = u * p7 + (7.0 * t) * p6
-    p9 = u * p8 + (8.0 * t) * p7
-    c2, c3, c4, c5, c6, c7, c8, c9 = c[2:SURFACE_TERMS]
-    value = c[0] + c[1] * u + c2 * p2 + c3 * p3 + c4 * p4 + c5 * p5 + c6 * p6 + c7 * p7 + c8 * p8 + c9 * p9
-    c2, c3, c4, c5, c6, c7, c8, c9 = 2.0 * c2, 3.0 * c3, 4.0 * c4, 5.0 * c5, 6.0 * c6, 7.0 * c7, 8.0 * c8, 9.0 * c9
-    d1 = c[1] + c2 * u + c3 * p2 + c4 * p3 + c5 * p4 + c6 * p5 + c7 * p6 + c8 * p7 + c9 * p8
-    c3, c4, c5, c6, c7, c8, c9 = 2.0 * c3, 3.0 * c4, 4.0 * c5, 5.0 * c6, 6.0 * c7, 7.0 * c8, 8.0 * c9
-    return value, d1, c2 + c3 * u + c4 * p2 + c5 * p3 + c6 * p4 + c7 * p5 + c8 * p6 + c9 * p7
+    c2, c3, c4, c5, c6, c7 = c[2:TERMS]
+    value = c[0] + c[1] * u + c2 * p2 + c3 * p3 + c4 * p4 + c5 * p5 + c6 * p6 + c7 * p7
+    c2, c3, c4, c5, c6, c7 = 2.0 * c2, 3.0 * c3, 4.0 * c4, 5.0 * c5, 6.0 * c6, 7.0 * c7
+    d1 = c[1] + c2 * u + c3 * p2 + c4 * p3 + c5 * p4 + c6 * p5 + c7 * p6
+    c3, c4, c5, c6, c7 = 2.0 * c3, 3.0 * c4, 4.0 * c5, 5.0 * c6, 6.0 * c7
+    return value, d1, c2 + c3 * u + c4 * p2 + c5 * p3 + c6 * p4 + c7 * p5
 
 
 @njit(**INNER)
-def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> float:
+def surface_far(arrays: SurfaceArrays, order: int, eta: float, s2: float) -> float:
     """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
-    if (arrays.low <= eta < arrays.high) & (arrays.s_low <= s < arrays.s_high):
+    if (arrays.low <= eta < arrays.high) & (arrays.y_low <= _from_least(s2) < arrays.y_high):
         return 0.0
-    return exact_value(order, eta, s, arrays.rules)
+    return exact_value(order, eta, math.sqrt(s2 if s2 > 0.0 else 0.0 * s2), arrays.rules)
+
+
+@njit(**INNER)
+def _from_least(s2: float) -> float:
+    """1/4 + s^2, where rounding may have put s^2 below 0."""
+    y = s2 + LEAST
+    return LEAST if y < LEAST else y
 
 
 @njit(**INNER)
 def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) -> int:
-    """A tile of eta and s2 becomes distances from the centres of its cells, as `_heat_value` takes them.
+    """A tile of eta and s2 becomes distances from the middles of its cells, as `_heat_value` takes them.
 
     `place` receives where the coefficients of each cell are; how many lie outside is the answer: eta is NaN there.
     """
-    first, cells, rows_per, per = arrays.first, float(arrays.coef.shape[1]), arrays.rows_per, arrays.per
-    width, height = 1.0 / per, 1.0 / rows_per
-    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, before, outside = 0.5 * cells - 0.5, ROUND - first * cells, 0
+    low, high, y_low, y_high = arrays.low, arrays.high, arrays.y_low, arrays.y_high
+    per, width, stride = arrays.per, 1.0 / arrays.per, float(arrays.coef.shape[1])
+    origin, before, outside = 0.5 * arrays.cells - 0.5, WHOLE_BITS + arrays.first, 0
     for i in range(eta.size):
-        s = math.sqrt(s2[i] if s2[i] > 0.0 else 0.0 * s2[i])
-        inside = (low <= eta[i] < high) & (s_low <= s < s_high)
+        y = _from_least(s2[i])
+        inside = (low <= eta[i] < high) & (y_low <= y < y_high)
         outside += not inside
-        x, y = eta[i] * per + origin, s * rows_per - 0.5
-        cell, row = (x + ROUND) - ROUND, max((y + ROUND) - ROUND, first)  # s_low itself may be rounded down
-        centre = row * height + 0.5 * height
-        eta[i], s2[i] = (x - cell) * width if inside else np.nan, s2[i] - centre * centre
-        place[i] = start_of_row(row * cells + cell + before, STORED_TERMS) if inside else 0.0
+        x = eta[i] * per + origin
+        cell, band = x + ROUND, without_bits(y, BAND_BITS) - before
+        eta[i] = (x - (cell - ROUND)) * width if inside else np.nan
+        s2[i] = y - middle_of(y, BAND_BITS)
+        place[i] = start_of_row(band * stride + cell) if inside else 0.0
     return outside
 
 
-_surface_values, _surface_all = tile_of(_heat_value, STORED_TERMS), tile_of(_heat_all, STORED_TERMS)
+_surface_values, _surface_all = tile_of(_heat_value), tile_of(_heat_all)
 
 
 @njit(**INNER)
@@ -276,7 +278,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> in
 
     eta and s2 are overwritten.
     """
-    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, TERMS)
     _surface_values(coef, out, (eta, s2), (out,))
     _nothing_outside(outside, out)
     return outside
@@ -285,7 +287,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> in
 @njit(**INNER)
 def surface_tile_all(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of the surface at a tile of eta and s2; else as `surface_tile`."""
-    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, TERMS)
     _surface_all(coef, out, (eta, s2), (out, d1, d2))
     for values in (out, d1, d2):
         _nothing_outside(outside, values)

@@ -20,7 +20,7 @@ from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
 
-__all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "empty_cells", "row_of", "row_table"]
+__all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "row_of", "row_table"]
 
 Array = npt.NDArray[np.float64]
 
@@ -40,12 +40,6 @@ def cell_width(link: Link) -> float:
     0.25
     """
     return link.cells.width
-
-
-def empty_cells(*shape: int) -> Array:
-    """Room for cells, which begins with a cache line: coefficients that lie across two take a fifth longer to read."""
-    room = np.empty(math.prod(shape) + 8)
-    return room[-room.ctypes.data % 64 // 8 :][: math.prod(shape)].reshape(shape)
 
 
 def row_of(s: Array) -> npt.NDArray[np.int64]:
@@ -119,7 +113,7 @@ class RowTable:
     part: str  # {"mean", "complement"}: what is averaged
     reach: float  # cells cover [-reach, reach]; a multiple of 8
     _rows: dict[int, Array] = field(default_factory=dict, repr=False)
-    _noise: dict[int, tuple[float, float, float]] = field(default_factory=dict, repr=False)
+    _errors: dict[int, Array] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -155,7 +149,7 @@ class RowTable:
             some = rows[i : i + 32]
             coefficients, bound = self._coefficients(np.array([self._centre(r) for r in some]), panel, matrix)
             for r, row in zip(some, coefficients, strict=True):
-                self._noise[r] = self._spread(r, panel, bound)
+                self._errors[r] = self._error(r, panel, bound)
                 self._rows[r] = row  # last: a row that is there is complete, whatever interrupts this
 
     def _coefficients(self, s: Array, panel: Panel, matrix: Array) -> tuple[Array, float]:
@@ -176,21 +170,19 @@ class RowTable:
         halves = (left, _one_minus(flipped)) if self.part == "mean" else (_one_minus(left), flipped)
         return np.concatenate(halves, axis=1), bound
 
-    def _spread(self, row: int, panel: Panel, bound: float) -> tuple[float, float, float]:
-        """What errors of the values amount to anywhere in a row's cells, those of the panels' polynomials included."""
-        s, width = row * ROW_WIDTH, ROW_WIDTH
-        heat = heat_polynomials(0.5 * cell_width(self.link), 0.5 * width * (s + 0.75 * width), TERMS - 1)
+    def _error(self, row: int, panel: Panel, bound: float) -> Array:
+        """(n,): what the coefficients of a row may err by, for errors of the values and of the panels' polynomials."""
         # rounding: of the products with the matrix; rows in fours share what is costly to bound
         error = (bound + EPS * panel[1]) * _growth(panel, cell_width(self.link))
-        error = error + _unresolved(self.link, row // 4 * 4 * ROW_WIDTH, panel)
-        n = np.arange(TERMS)
-        value, d1, d2 = (float(np.sum(error[k:] * _falling(n[k:], k) * heat[: TERMS - k])) for k in range(3))
-        return value, d1, d2
+        return error + _unresolved(self.link, row // 4 * 4 * ROW_WIDTH, panel)
 
-    def bounds(self, row: int, terms: int) -> tuple[float, float, float]:
+    def bounds(
+        self, row: int, terms: int, last: int | None = None, tau: float | None = None
+    ) -> tuple[float, float, float]:
         """Absolute bounds of what the first `terms` of a row that was built, an even number, leave out.
 
-        Of the value and of two derivatives in eta.
+        Of the value and of two derivatives in eta; of all rows from this to `last`, where one is given. s^2 / 2 lies up
+        to tau from the row's centre: in the row, if nothing else is said.
 
         Examples
         --------
@@ -200,10 +192,14 @@ class RowTable:
         >>> table.bounds(32, 12)[0] < 1e-11
         True
         """
-        width, half = ROW_WIDTH, 0.5 * cell_width(self.link)
-        s = row * width
-        value, d1, d2 = taylor_bounds(self.link, s, half, 0.5 * width * (s + 0.75 * width), terms)
-        noise = self._noise[row]
+        half, lowest, within = 0.5 * cell_width(self.link), row * ROW_WIDTH, 0.5 * ROW_WIDTH * (row + 0.75) * ROW_WIDTH
+        if tau is not None:
+            lowest = min(lowest, math.sqrt(max(self._centre(row) ** 2 - 2.0 * tau, 0.0)))
+        tau = within if tau is None else tau
+        error = np.max([self._errors[r] for r in range(row, (row if last is None else last) + 1)], axis=0)
+        heat, n = heat_polynomials(half, tau, TERMS - 1), np.arange(TERMS)
+        noise = [float(np.sum(error[k:] * _falling(n[k:], k) * heat[: TERMS - k])) for k in range(3)]
+        value, d1, d2 = taylor_bounds(self.link, lowest, half, tau, terms)
         return value + noise[0], d1 + noise[1], d2 + noise[2]
 
 

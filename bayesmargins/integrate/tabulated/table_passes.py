@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from bayesmargins.integrate.compiled import kernel
+from bayesmargins.integrate.compiled import PASTED, kernel
 from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -23,6 +24,12 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _TILE = 256
+
+
+@njit(**PASTED)
+def _square(s: float) -> float:
+    """NaN of what is no standard deviation."""
+    return s * s if s >= 0.0 else np.nan
 
 
 @kernel
@@ -68,7 +75,7 @@ def evaluate_surface(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayesmargins.integrate.tabulated.curves import surface
+    >>> from bayesmargins.integrate.tabulated.surfaces import surface
     >>> from bayesmargins.family import get_link
     >>> out = np.empty((1, 1))
     >>> made, one = surface(get_link("logit"), 0.9, 1.1).arrays, np.ones((1, 1))
@@ -83,12 +90,13 @@ def evaluate_surface(
             x, y, values = eta[draw, start:stop], s[draw, start:stop], out[draw, start:stop]
             u, t = work[3, : x.size], work[4, : x.size]
             for i in range(x.size):
-                u[i], t[i] = x[i], y[i] * y[i] if y[i] >= 0.0 else np.nan
+                u[i], t[i] = x[i], _square(y[i])
             if order is None:
                 if surface_tile(arrays, u, t, values) > 0:
                     for i in range(x.size):
-                        values[i] += surface_far(arrays, 0, x[i], y[i])
+                        values[i] += surface_far(arrays, 0, x[i], _square(y[i]))
             else:
                 outside = surface_tile_all(arrays, u, t, work[0, : x.size], work[1, : x.size], work[2, : x.size])
                 for i in range(x.size):
-                    values[i] = work[order, i] + (surface_far(arrays, order, x[i], y[i]) if outside > 0 else 0.0)
+                    far = surface_far(arrays, order, x[i], _square(y[i])) if outside > 0 else 0.0
+                    values[i] = work[order, i] + far
