@@ -33,7 +33,7 @@ Integers = npt.NDArray[np.int64]
 
 TILE = 512  # rows
 WORK = (10, TILE)  # numbers that a thread works in: made by its caller, for np.empty takes longest of all to compile
-TOGETHER = 8  # draws that share a tile
+TOGETHER = 32  # draws that share a tile: for fewer the rows are read from memory too often
 
 
 @kernel
@@ -59,12 +59,12 @@ def pass_of_values(
     """
     eta, s2, value, moved, spread, term = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
-        for first in range(0, terms.offset.size, TILE):
-            m = min(TILE, terms.offset.size - first)
+        for first in range(0, weights.weights.size, TILE):
+            m = min(TILE, weights.weights.size - first)
             for line in lines[block * TOGETHER : (block + 1) * TOGETHER]:
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
-                if terms.W.shape[0] > 0:
+                if terms.base_s2.size > 0:
                     s2_tile(terms, draw, first, s2[:m])
                 if groups is None:
                     far[line] += values(integrand, line, eta[:m], s2, value[:m])
@@ -107,21 +107,21 @@ def pass_of_slopes(
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     moved, spread, changed, slope = work[6], work[7], work[8], work[9]
     for block in range(begin, end):
-        for first in range(0, terms.offset.size, TILE):
-            m = min(TILE, terms.offset.size - first)
+        for first in range(0, weights.weights.size, TILE):
+            m = min(TILE, weights.weights.size - first)
             for line in lines[block * TOGETHER : (block + 1) * TOGETHER]:
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
                 eta_tile(changes, draw, first, d_eta[:m])
-                if terms.W.shape[0] > 0:
+                if terms.base_s2.size > 0:
                     s2_tile(terms, draw, first, s2[:m])
-                if changes.W.shape[0] > 0:
+                if changes.base_s2.size > 0:
                     s2_tile(changes, draw, first, d_s2[:m])
                 if groups is None:
                     far[line] += derivatives(integrand, line, eta[:m], s2, d1[:m], d2[:m])
                     for i in range(m):
                         slope[i] = d1[i] * d_eta[i]
-                    if changes.W.shape[0] > 0:
+                    if changes.base_s2.size > 0:
                         for i in range(m):
                             slope[i] += 0.5 * (d2[i] * d_s2[i])
                 else:
@@ -136,7 +136,7 @@ def pass_of_slopes(
                         weight = groups.weights[g]
                         for i in range(m):
                             slope[i] += weight * (d1[i] * changed[i])
-                        if changes.W.shape[0] > 0:
+                        if changes.base_s2.size > 0:
                             for i in range(m):
                                 slope[i] += 0.5 * weight * (d2[i] * d_s2[i])
                 if scales is not None:

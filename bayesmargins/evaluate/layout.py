@@ -10,6 +10,7 @@ from bayesmargins.draws import Draws
 from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.sources import Source
 from bayesmargins.family.link import Link
+from bayesmargins.integrate.aligned import aligned
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.evaluate.terms import Shift
@@ -63,7 +64,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         terms=in_order(terms, order),
         changes=None if changes is None else in_order(changes, order),
         groups=groups and groups._replace(Z=groups.Z[:, order], changes=groups.changes[:, order]),
-        scales=None if scales is None else Scales(*(in_order(of, order) if len(of.offset) else of for of in scales)),
+        scales=None if scales is None else Scales(*(in_order(of, order) if len(of.base) else of for of in scales)),
         weights=weights.in_order(order),
     )
 
@@ -124,7 +125,8 @@ def _weights(chunk: Chunk, sign: float) -> Weights:
     from bayesmargins.evaluate.tiles import Weights
 
     cells = chunk.cells
-    weights = np.ascontiguousarray(sign * chunk.weights, dtype=np.float64)
+    weights = aligned(len(chunk.weights))
+    np.multiply(sign, chunk.weights, out=weights)
     index = np.ascontiguousarray(cells.index, dtype=np.int64)
     if cells.unit and len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
         return Weights(weights, index[:0], int(index[0]))

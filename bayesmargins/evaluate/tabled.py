@@ -19,6 +19,7 @@ from bayesmargins.evaluate.lookups import Found, Lookups
 from bayesmargins.evaluate.sources import Source, Sources
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import in_threads
+from bayesmargins.integrate.aligned import zeros
 
 __all__ = ["Tables"]
 
@@ -84,7 +85,7 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
         return 1.0
     with np.errstate(over="ignore"):
         size = float(np.exp(highest(laid.scales.log, lines)))
-    return size * largest(laid.scales.times, lines)[0] if len(laid.scales.times.offset) else size
+    return size * largest(laid.scales.times, lines)[0] if len(laid.scales.times.base) else size
 
 
 def _with_effects(laid: Laid, draws: Draws, chunk: Chunk, lines: np.ndarray) -> tuple[Laid, float, float]:
@@ -111,7 +112,7 @@ def _run(laid: Laid, found: Found, draws: np.ndarray, out: np.ndarray) -> None:
 
     def run(integrand: Any, lines: np.ndarray) -> None:
         rest = *terms, laid.groups, laid.scales, integrand, draws, lines, laid.weights, far, out
-        in_threads(lambda begin, end: over(begin, end, np.zeros(WORK), *rest), -(-len(lines) // TOGETHER))
+        in_threads(lambda begin, end: over(begin, end, zeros(*WORK), *rest), -(-len(lines) // TOGETHER))
 
     run(within_tables(found.integrand), np.arange(len(draws)))
     if far.any():

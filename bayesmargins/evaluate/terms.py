@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.tiles import Terms
 from bayesmargins.groups import GroupPlan, Mixture
+from bayesmargins.integrate.aligned import columns
 
 __all__ = [
     "Shift",
@@ -44,8 +45,7 @@ class Shift:
 def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True) -> Terms:
     """What does eta of these rows consist of, and s2 of what is integrated, unless it is known already?"""
     factors = plan.integrated if with_s2 else ()
-    W = _products(_squares, [(rows.Z[f],) for f in factors], len(rows.offset))
-    return _terms(draws, rows, plan, shifts, W, factors)
+    return _terms(draws, rows, plan, shifts, [p for f in factors for p in _squares(rows.Z[f])], factors)
 
 
 def change_terms(
@@ -53,14 +53,14 @@ def change_terms(
 ) -> Terms:
     """What do the derivatives of eta and of s2 consist of? Columns that do not change are left out."""
     moving = [f for f in plan.integrated if with_s2 and np.any(np.nan_to_num(d_rows.Z[f]))]
-    W = _products(_square_changes, [(rows.Z[f], d_rows.Z[f]) for f in moving], len(rows.offset))
-    return _terms(draws, d_rows, plan, shifts, W, moving)
+    products = [p for f in moving for p in _square_changes(rows.Z[f], d_rows.Z[f])]
+    return _terms(draws, d_rows, plan, shifts, products, moving)
 
 
 def no_terms() -> Terms:
     """Those of no rows."""
-    of, where = np.empty((0, 0)), np.empty((0, 0), dtype=np.int64)
-    return Terms(np.empty(0), of, of, np.empty(0), of, where, of, of, of)
+    of, none, where = np.empty((0, 0)), np.empty(0), np.empty((0, 0), dtype=np.int64)
+    return Terms(none, of, of, of, where, of, none, of, of)
 
 
 def highest(terms: Terms, draws: np.ndarray) -> float:
@@ -71,7 +71,7 @@ def highest(terms: Terms, draws: np.ndarray) -> float:
     for z, where in zip(terms.Z, terms.where, strict=True):
         used = np.unique(where)
         of_columns += (np.abs(terms.b[draws][:, used]).max(axis=1, initial=0.0)) * np.abs(z).max(initial=0.0)
-    return float((terms.base[draws] + of_columns).max(initial=-np.inf)) + float(terms.offset.max(initial=-np.inf))
+    return float((terms.base[draws] + of_columns).max(initial=-np.inf))
 
 
 def _terms(
@@ -79,23 +79,24 @@ def _terms(
     rows: Rows,
     plan: GroupPlan,
     shifts: Sequence[Shift],
-    W: np.ndarray,
+    products: Sequence[np.ndarray],
     factors: Sequence[str],
 ) -> Terms:
-    same = np.all(rows.X[:1] == rows.X, axis=0)
-    varied = np.flatnonzero(~same)
+    columns_of_eta, sure = [rows.offset, *rows.X.T], np.ones((len(draws.beta), 1))
+    base, X, beta = _combination(columns_of_eta, np.hstack([sure, draws.beta]), len(rows.offset))
     Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
-    return Terms(
-        base=draws.beta[:, same] @ rows.X[0, same],
-        X=_columns(rows.X, varied),
-        beta=_even(draws.beta[:, varied]),
-        offset=np.ascontiguousarray(rows.offset),
-        Z=Z,
-        where=where,
-        b=b,
-        W=W,
-        Sigma=_even(_upper(draws.Sigma, factors, len(draws.beta))),
-    )
+    base_s2, W, Sigma = _combination(products, _upper(draws.Sigma, factors, len(draws.beta)), len(rows.offset))
+    return Terms(base, X, beta, Z, where, b, base_s2 if products else base_s2[:0], W, Sigma)
+
+
+def _combination(
+    of: Sequence[np.ndarray], coefficients: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What columns (n,) that are the same in all rows add up to, (draw,), the others, and their coefficients."""
+    same = np.array([bool(np.all(column == column[:1])) for column in of], dtype=bool)
+    first = np.array([column[0] if n else 0.0 for column in of])
+    varied = [column for column, one in zip(of, same, strict=True) if not one]
+    return coefficients[:, same] @ first[same], columns(varied, n), _even(coefficients[:, ~same])
 
 
 def _lookups(
@@ -131,14 +132,6 @@ def _lookups(
     )
 
 
-def _columns(values: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Some columns of values (row, column), (column, row), and one of zeros where their number is odd."""
-    out = np.zeros((len(which) + len(which) % 2, len(values)))
-    for k, column in enumerate(which):
-        out[k] = values[:, column]
-    return out
-
-
 def _even(columns: np.ndarray) -> np.ndarray:
     """With a column of zeros where their number is odd."""
     return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, columns.shape[1] % 2))))
@@ -148,28 +141,16 @@ def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(q)
 
 
-def _products(fill: Callable[..., None], columns: Sequence[tuple[np.ndarray, ...]], n: int) -> np.ndarray:
-    """What `fill` makes of each factor's columns (row, term): (product, row), and one of zeros where they are odd."""
-    counts = [len(_pairs(z[0].shape[1])[0]) for z in columns]
-    out = np.zeros((sum(counts) + sum(counts) % 2, n))
-    for z, first, count in zip(columns, np.cumsum([0, *counts]), counts, strict=False):
-        fill(*(np.ascontiguousarray(of.T, dtype=np.float64) for of in z), out[first : first + count])
-    return out
-
-
-def _squares(z: np.ndarray, out: np.ndarray) -> None:
+def _squares(z: np.ndarray) -> Iterator[np.ndarray]:
     """z_a z_b for a <= b, those with a < b twice: z' Sigma z combines them with the entries of Sigma."""
-    for a, b, product in zip(*_pairs(len(z)), out, strict=True):
-        np.multiply(z[a], z[b], out=product)
-        product *= 1.0 if a == b else 2.0
+    for a, b in zip(*_pairs(z.shape[1]), strict=True):
+        yield z[:, a] * z[:, b] * (1.0 if a == b else 2.0)
 
 
-def _square_changes(z: np.ndarray, d_z: np.ndarray, out: np.ndarray) -> None:
+def _square_changes(z: np.ndarray, d_z: np.ndarray) -> Iterator[np.ndarray]:
     """Their derivatives."""
-    for a, b, product in zip(*_pairs(len(z)), out, strict=True):
-        np.multiply(z[a], d_z[b], out=product)
-        product += d_z[a] * z[b]
-        product *= 1.0 if a == b else 2.0
+    for a, b in zip(*_pairs(z.shape[1]), strict=True):
+        yield (z[:, a] * d_z[:, b] + d_z[:, a] * z[:, b]) * (1.0 if a == b else 2.0)
 
 
 def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int) -> np.ndarray:
@@ -232,8 +213,8 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
 
 def in_order(terms: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
-    by_row = {name: np.take(getattr(terms, name), order, axis=1) for name in ("X", "Z", "where", "W")}
-    return terms._replace(offset=terms.offset[order], **by_row)
+    X, W = (columns(of, len(order), order) for of in (terms.X, terms.W))
+    return terms._replace(X=X, W=W, Z=terms.Z[:, order], where=terms.where[:, order])
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
@@ -262,9 +243,10 @@ def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
         return float((np.abs(coefficients[draws]) @ _sizes(columns)).max(initial=0.0))
 
     by_groups = np.abs(terms.b[draws]).max(initial=0.0) * _sizes(terms.Z).sum()
-    offset = _sizes(terms.offset[None])[0]
-    base = np.abs(terms.base[draws]).max(initial=0.0)
-    return float(base) + reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
+    base, base_s2 = (
+        float(np.abs(of[draws]).max(initial=0.0)) if len(of) else 0.0 for of in (terms.base, terms.base_s2)
+    )
+    return base + reach(terms.X, terms.beta) + float(by_groups), base_s2 + reach(terms.W, terms.Sigma)
 
 
 def _sizes(columns: np.ndarray) -> np.ndarray:

@@ -24,14 +24,16 @@ class Terms(NamedTuple):
     """What eta of a chunk's rows, or its derivative, consists of."""
 
     base: Array  # (draw,): what every row has: columns that are the same in all rows, with their coefficients
-    X: Array  # (column, row): the other columns that a coefficient multiplies, an even number of them
+    # (column, row): the other columns that a coefficient multiplies, an even number of them; with rows to spare
+    X: Array
     beta: Array  # (draw, column): the coefficients
-    offset: Array  # (row,): added
     Z: Array  # (lookup, row): what a group effect multiplies
     where: Integers  # (lookup, row): which group effect
     b: Array  # (draw, effect): the group effects
-    W: Array  # (product, row): products of z, of which s2 (or its derivative) is a combination, an even number too
-    Sigma: Array  # (draw, product): its coefficients
+    # s2, or its derivative, likewise: W (product, row) are products of z. base_s2 is empty where there is none
+    base_s2: Array
+    W: Array
+    Sigma: Array
 
 
 class Groups(NamedTuple):
@@ -67,10 +69,17 @@ class Weights(NamedTuple):
 
 
 @njit(**INNER)
-def _add_columns(X: Array, beta: Array, first: int, out: Array) -> None:
-    """Add a combination of columns, two at a time: half as many sums are read and written."""
+def _combine(base: float, X: Array, beta: Array, first: int, out: Array) -> None:
+    """A number and a combination of columns, two at a time: half as many sums are read and written."""
     m = out.size
-    for j in range(0, X.shape[0], 2):
+    if X.shape[0] == 0:
+        for i in range(m):
+            out[i] = base
+        return
+    one, other, of_one, of_other = X[0, first : first + m], X[1, first : first + m], beta[0], beta[1]
+    for i in range(m):
+        out[i] = base + of_one * one[i] + of_other * other[i]
+    for j in range(2, X.shape[0], 2):
         one, other, of_one, of_other = X[j, first : first + m], X[j + 1, first : first + m], beta[j], beta[j + 1]
         for i in range(m):
             out[i] += of_one * one[i] + of_other * other[i]
@@ -80,10 +89,7 @@ def _add_columns(X: Array, beta: Array, first: int, out: Array) -> None:
 def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The linear predictor of a tile."""
     m = out.size
-    base, offset = terms.base[draw], terms.offset[first : first + m]
-    for i in range(m):
-        out[i] = base + offset[i]
-    _add_columns(terms.X, terms.beta[draw], first, out)
+    _combine(terms.base[draw], terms.X, terms.beta[draw], first, out)
     for j in range(terms.Z.shape[0]):
         z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
         for i in range(m):
@@ -93,9 +99,7 @@ def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
 @njit(**INNER)
 def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The variance of a tile, or its derivative."""
-    for i in range(out.size):
-        out[i] = 0.0
-    _add_columns(terms.W, terms.Sigma[draw], first, out)
+    _combine(terms.base_s2[draw], terms.W, terms.Sigma[draw], first, out)
 
 
 @njit(**INNER)
@@ -116,7 +120,7 @@ def scale_tile(scales: Scales, draw: int, first: int, work: Array, out: Array) -
     m = out.size
     for k in range(2):  # one call for both: a second would compile for itself
         terms = scales[k]
-        if terms.offset.size == 0:
+        if terms.base.size == 0:
             continue
         eta_tile(terms, draw, first, work)
         if k == 0:
