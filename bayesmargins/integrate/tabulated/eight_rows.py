@@ -21,19 +21,18 @@ from bayesmargins.integrate.vector_math import WHOLE
 
 __all__ = ["start_of_row", "tile_of"]
 
-_FOUR = 4
 _FLOAT, _WHOLE, _LANE = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
 
 
-def tile_of(formula: Callable[..., Sequence[Any]], terms: int) -> Any:
+def tile_of(formula: Callable[..., Sequence[Any]]) -> Any:
     """The compiled loop over a tile: ``tile(table, place, given, found)``.
 
-    Value i has its row of `table` (row, terms) where `place[i]` says, see `start_of_row`. ``formula(c, *given)`` takes
+    Value i has its row of `table` (row, 8) where `place[i]` says, see `start_of_row`. ``formula(c, *given)`` takes
     the row and one number of each array given, and returns one number for each array of `found`. These may be arrays
     given, or `place`.
     """
     compiled = njit(**INNER)(formula)
-    (rows, numbers, write), (few_rows, few_numbers, write_few) = _access(terms, few=False), _access(terms, few=True)
+    (rows, numbers, write), (few_rows, few_numbers, write_few) = _access(few=False), _access(few=True)
 
     @njit(**INNER)
     def tile(table: Any, place: Any, given: Any, found: Any) -> None:
@@ -48,17 +47,17 @@ def tile_of(formula: Callable[..., Sequence[Any]], terms: int) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def start_of_row(typing: Any, row: Any, terms: Any) -> Any:
-    """Where row + ROUND begins in a table of so many terms a row: a whole number, with its bits in a float."""
+def start_of_row(typing: Any, row: Any) -> Any:
+    """Where row + ROUND begins in a table of eight terms a row: a whole number, with its bits in a float."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row = builder.sub(builder.bitcast(arguments[0], _WHOLE), ir.Constant(_WHOLE, WHOLE))
-        return builder.bitcast(builder.mul(row, arguments[1]), _FLOAT)
+        return builder.bitcast(builder.mul(row, ir.Constant(_WHOLE, WIDTH)), _FLOAT)
 
-    return row(row, types.int64), code
+    return row(row), code
 
 
-def _access(terms: int, *, few: bool) -> tuple[Any, Any, Any]:
+def _access(*, few: bool) -> tuple[Any, Any, Any]:
     """Intrinsics that read rows, read numbers, write numbers: of eight entries from i on, or up to the last."""
 
     def entries(builder: Any, i: Any, last: Any) -> list[Any]:
@@ -76,9 +75,9 @@ def _access(terms: int, *, few: bool) -> tuple[Any, Any, Any]:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             of, places = (_start(context, builder, *array) for array in zip((table, place), arguments, strict=False))
             each = [_row(builder, of, builder.gep(places, [k])) for k in entries(builder, *arguments[2:])]
-            return context.make_tuple(builder, signature.return_type, _columns(builder, each, terms))
+            return context.make_tuple(builder, signature.return_type, _columns(builder, each))
 
-        return types.UniTuple(EIGHT, terms)(table, place, types.int64, types.int64), code
+        return types.UniTuple(EIGHT, WIDTH)(table, place, types.int64, types.int64), code
 
     @intrinsic  # type: ignore[untyped-decorator]
     def numbers(typing: Any, arrays: Any, i: Any, last: Any) -> Any:
@@ -112,7 +111,7 @@ def _row(builder: Any, table: Any, place: Any) -> Any:
 def _load(builder: Any, pointers: Sequence[Any]) -> Any:
     """Eight numbers from where the first is, or each from its place."""
     if len(pointers) == 1:
-        return _side_by_side(builder, pointers[0], WIDTH)
+        return _side_by_side(builder, pointers[0])
     numbers = ir.Constant(VECTOR, ir.Undefined)
     for lane, pointer in enumerate(pointers):
         numbers = builder.insert_element(numbers, builder.load(pointer), ir.Constant(_LANE, lane))
@@ -127,28 +126,30 @@ def _store(builder: Any, numbers: Any, pointers: Sequence[Any]) -> None:
         builder.store(builder.extract_element(numbers, ir.Constant(_LANE, lane)), pointer)
 
 
-def _side_by_side(builder: Any, pointer: Any, count: int) -> Any:
-    return builder.load(builder.bitcast(pointer, ir.VectorType(_FLOAT, count).as_pointer()), align=8)
+def _side_by_side(builder: Any, pointer: Any) -> Any:
+    return builder.load(builder.bitcast(pointer, VECTOR.as_pointer()), align=8)
 
 
-def _columns(builder: Any, rows: Sequence[Any], terms: int) -> list[Any]:
-    """Coefficient by coefficient, those of eight rows side by side; at least four terms are read."""
-    fours = [_four_columns(builder, rows, min(first, terms - _FOUR)) for first in range(0, terms, _FOUR)]
-    return [column for four in fours[:-1] for column in four] + fours[-1][-(terms % _FOUR) :]
+def _columns(builder: Any, rows: Sequence[Any]) -> list[Any]:
+    """Coefficient by coefficient, those of eight rows side by side: pairs are swapped, then quarters of what these make.
 
-
-def _four_columns(builder: Any, rows: Sequence[Any], first: int) -> list[Any]:
-    """Four columns of eight rows, by shuffles that processors have: halves are put side by side as they are read."""
-    halves = [_side_by_side(builder, builder.gep(row, [ir.Constant(_WHOLE, first)]), _FOUR) for row in rows]
-    pairs = [_shuffled(builder, halves[k], halves[k + 2], range(WIDTH)) for k in (0, 1, 4, 5)]
-    columns: list[Any] = [None] * _FOUR
+    Rows are read whole: processors read two such lines at a time, or two halves of them.
+    """
+    whole = [_side_by_side(builder, row) for row in rows]
+    columns: list[Any] = [None] * WIDTH
     for odd in range(2):
         mask = [k + odd + side * WIDTH for k in range(0, WIDTH, 2) for side in range(2)]
-        low, high = (_shuffled(builder, pairs[k], pairs[k + 1], mask) for k in (0, 2))
-        for k in range(2):
-            mask = [2 * k + i + j + side * WIDTH for side in range(2) for i in (0, _FOUR) for j in range(2)]
-            columns[2 * k + odd] = _shuffled(builder, low, high, mask)
+        pairs = [_shuffled(builder, whole[k], whole[k + 1], mask) for k in range(0, WIDTH, 2)]
+        for second in range(2):
+            low, high = (_quarters(builder, pairs[k], pairs[k + 1], second) for k in (0, 2))
+            for half in range(2):
+                columns[odd + 2 * second + 4 * half] = _quarters(builder, low, high, half)
     return columns
+
+
+def _quarters(builder: Any, one: Any, other: Any, odd: int) -> Any:
+    """The even, or odd, quarters of two vectors."""
+    return _shuffled(builder, one, other, [2 * odd + 4 * k + j for k in range(4) for j in range(2)])
 
 
 def _shuffled(builder: Any, one: Any, other: Any, mask: Iterable[int]) -> Any:

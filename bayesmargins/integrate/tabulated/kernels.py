@@ -165,7 +165,7 @@ def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: A
         outside += not inside
         x = eta[i] * per + origin  # in half cells, from the middle of the first
         cell = 0.5 * x + ROUND
-        place[i] = start_of_row(cell, TERMS) if inside else 0.0
+        place[i] = start_of_row(cell) if inside else 0.0
         u[i] = x - 2.0 * (cell - ROUND) if inside else np.nan
     return outside
 
@@ -178,7 +178,7 @@ def _nothing_outside(outside: int, out: Array) -> None:
             out[i] = out[i] if out[i] == out[i] else 0.0
 
 
-_curve_values, _curve_all = tile_of(_cell_value, TERMS), tile_of(_cell_all, TERMS)
+_curve_values, _curve_all = tile_of(_cell_value), tile_of(_cell_all)
 
 
 @njit(**INNER)
@@ -265,11 +265,11 @@ def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) 
         cell, band = x + ROUND, without_bits(y, BAND_BITS) - before
         eta[i] = (x - (cell - ROUND)) * width if inside else np.nan
         s2[i] = y - middle_of(y, BAND_BITS)
-        place[i] = start_of_row(band * stride + cell, TERMS) if inside else 0.0
+        place[i] = start_of_row(band * stride + cell) if inside else 0.0
     return outside
 
 
-_surface_values, _surface_all = tile_of(_heat_value, TERMS), tile_of(_heat_all, TERMS)
+_surface_values, _surface_all = tile_of(_heat_value), tile_of(_heat_all)
 
 
 @njit(**INNER)
