@@ -131,7 +131,7 @@ def _side_by_side(builder: Any, pointer: Any) -> Any:
 
 
 def _columns(builder: Any, rows: Sequence[Any]) -> list[Any]:
-    """Coefficient by coefficient, those of eight rows side by side: pairs are swapped, then quarters of what these make.
+    """Coefficient by coefficient, those of eight rows side by side: pairs are swapped, then quarters of these.
 
     Rows are read whole: processors read two such lines at a time, or two halves of them.
     """
