@@ -72,14 +72,9 @@ class Weights(NamedTuple):
 def _combine(base: float, X: Array, beta: Array, first: int, out: Array) -> None:
     """A number and a combination of columns, two at a time: half as many sums are read and written."""
     m = out.size
-    if X.shape[0] == 0:
-        for i in range(m):
-            out[i] = base
-        return
-    one, other, of_one, of_other = X[0, first : first + m], X[1, first : first + m], beta[0], beta[1]
     for i in range(m):
-        out[i] = base + of_one * one[i] + of_other * other[i]
-    for j in range(2, X.shape[0], 2):
+        out[i] = base
+    for j in range(0, X.shape[0], 2):
         one, other, of_one, of_other = X[j, first : first + m], X[j + 1, first : first + m], beta[j], beta[j + 1]
         for i in range(m):
             out[i] += of_one * one[i] + of_other * other[i]
