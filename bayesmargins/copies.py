@@ -128,9 +128,10 @@ def named_variables(variables: Any, design: Design, *, derived: bool = False) ->
     elif variables is None:
         names = []
     if names is None:
+        rows = " Rows are newdata=." if hasattr(type(variables), "columns") else ""
         raise EstimandError(
             f"variables={shown(variables)}; it must be a name, a list of names, or a dict of name to specification, "
-            f"out of {listed(design.columns)}.{hint_of(variables)}"
+            f"out of {listed(design.columns)}.{rows or hint_of(variables)}"
         )
     if not names:
         raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")

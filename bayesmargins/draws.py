@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "canonical",
     "check_covariance",
     "check_draws",
+    "check_shape",
     "degrees_of_freedom",
     "flat",
     "in_memory",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
+_LABELS = 12  # that a message lists; of more it names the first ones
 
 
 @dataclass(frozen=True)
@@ -272,3 +274,33 @@ def check_covariance(Sigma: np.ndarray, what: str) -> None:
             f"{smallest.min():.4g}, and a covariance has none below 0. Check the correlations, and which of sd, "
             "variance and Cholesky factor was given."
         )
+
+
+def check_shape(
+    name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
+) -> None:
+    """Refuse draws that have not the shape (chain, draw, *rest); `labels` say what stands along the third axis."""
+    if array.ndim != 2 + len(rest):
+        sds = "Sigma" in name and array.shape == sample
+        hint = (
+            " These look like standard deviations; Sigma holds covariances: sd[..., None, None]**2."
+            if sds
+            else " A single chain still has the dimension chain: values[None]."
+        )
+        raise PosteriorError(
+            f"{name} has the shape {array.shape}; {2 + len(rest)} dimensions are needed, chain and draw first.{hint}"
+        )
+    if array.shape != (*sample, *rest):
+        meaning = f" ({listed(labels, _LABELS if len(labels) <= _LABELS else 2)})" if labels else ""
+        raise PosteriorError(
+            f"{name} has the shape {array.shape}; (chain, draw{', ...' if rest else ''}) = {(*sample, *rest)} is needed"
+            f"{meaning}.{_in_order(array.shape, (*sample, *rest))}"
+        )
+
+
+def _in_order(shape: tuple[int, ...], needed: tuple[int, ...]) -> str:
+    """How the axes of an array are put in the order that is needed; empty where no order fits."""
+    for axes in permutations(range(len(shape))):
+        if tuple(shape[k] for k in axes) == needed:
+            return f" Its axes fit in another order: array.transpose{axes}."
+    return ""

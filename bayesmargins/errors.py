@@ -115,17 +115,30 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
 def shown(value: Any, limit: int = 80) -> str:
     """One value in a message, however large it is: its ``repr`` on one line, of at most `limit` characters.
 
-    A NumPy scalar is the number that it is; what has no ``repr`` is called by its type.
+    A NumPy scalar is the number that it is; a table, and an array that is too long, is called by its shape; what has
+    no ``repr`` by its type.
 
     >>> shown("new"), shown([0] * 99, limit=9)
     ("'new'", '[0, 0, 0,...')
     """
     try:
         scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
+        sized = _sized(value)
+        if sized and hasattr(type(value), "columns"):
+            return sized
         text = " ".join(repr(value.item() if scalar else value).split())
     except Exception as error:  # whatever a user's object does when it is asked: the message is about something else
+        sized = ""
         text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-    return text if len(text) <= limit else f"{text[:limit]}..."
+    return text if len(text) <= limit else sized or f"{text[:limit]}..."
+
+
+def _sized(value: Any) -> str:
+    """A table or an array by its shape; empty for anything else."""
+    shape = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or not shape or not all(isinstance(n, int) for n in shape):
+        return ""
+    return f"<{type(value).__name__} of the shape {shape}>"
 
 
 def written(value: object) -> str:

@@ -125,9 +125,10 @@ def _refuse_word(groups: Any, design: Design) -> NoReturn:
     known = _OTHER_WORDS.get(written(groups).lower())
     hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES) or _named(groups, design)
     words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
+    each = f"; or a dict with one a factor, such as {dict.fromkeys(design.factors, 'new')}."
+    none = ". The model has no grouping factor: leave groups out."
     raise GroupsError(
-        f"groups={shown(groups)} is no policy; allowed are {words}; or a dict with one a factor, such as "
-        f"{dict.fromkeys(design.factors, 'new')}.{hint}"
+        f"groups={shown(groups)} is no policy; allowed are {words}{each if design.factors else none}{hint}"
     )
 
 

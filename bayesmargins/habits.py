@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
+from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, listed, shown, written
 
 __all__ = [
     "Words",
@@ -20,6 +20,7 @@ __all__ = [
     "plain_arguments",
     "taught",
     "taught_as",
+    "taught_by",
     "unknown_keywords",
 ]
 
@@ -264,6 +265,15 @@ def taught(function: Callable[P, R]) -> Callable[P, R]:
     return _answering(function, EstimandError, lesson)
 
 
+def taught_by(teach: Lesson) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As `taught`, by a lesson of the question's own."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        return _answering(function, EstimandError, teach)
+
+    return decorate
+
+
 def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """As `taught`, for what makes models, fits and posteriors: with the error of its stage and words of its own."""
 
@@ -305,7 +315,8 @@ def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequenc
 
 def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:
     """The function, whose unknown keywords and arguments that raise are answered with this error."""
-    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+    parameters = inspect.signature(function).parameters
+    allowed = [p for p in parameters if p not in ("self", "cls")]
     made = function.__name__ == "__init__"
     name = function.__qualname__.rpartition(".")[0] if made else function.__name__
     each = "of_each" in function.__dict__
@@ -321,12 +332,32 @@ def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: 
                 return post.ask_each(function, *args[1:], **rest)  # type: ignore[attr-defined,no-any-return]
             return function(*args, **kwargs)
         except Exception as failure:
-            refusal = _of_argument(failure, name, error)
+            refusal = _too_many(name, args, parameters, error) or _of_argument(failure, name, error)
             if refusal is None:
                 raise
             raise refusal from failure
 
     return checked
+
+
+def _too_many(
+    function: str, given: Sequence[Any], parameters: Mapping[str, inspect.Parameter], error: type[BayesmarginsError]
+) -> BayesmarginsError | None:
+    """The refusal of more arguments by position than there are; None where there are no more."""
+    by_name = [p for p, of in parameters.items() if of.kind is of.KEYWORD_ONLY]
+    places = [p for p, of in parameters.items() if of.kind is of.POSITIONAL_OR_KEYWORD]
+    several = any(of.kind is of.VAR_POSITIONAL for of in parameters.values())
+    if several or not by_name or len(given) <= len(places):
+        return None
+    own = [p for p in places if p not in ("self", "cls")]
+    values = given[len(places) - len(own) :]
+    texts = [shown(value) if isinstance(value, str) else place for place, value in zip(own, values, strict=False)]
+    rows = "newdata" in by_name
+    call = ", ".join([*texts, "newdata=rows" if rows else f"{by_name[0]}=..."])
+    return error(
+        f"{function} takes {listed(own)} by position, and there are more. Give "
+        f"{'rows' if rows else 'the others'} by name: {function}({call})."
+    )
 
 
 @contextmanager

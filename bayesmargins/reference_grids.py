@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,7 +13,7 @@ from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.grid import frame_of
-from bayesmargins.habits import ask_one, taught
+from bayesmargins.habits import ask_one, lesson, taught_by
 from bayesmargins.posterior import Posterior
 from bayesmargins.settable import at_values, column_of
 from bayesmargins.spreads import SPREADS
@@ -24,7 +24,15 @@ __all__ = ["datagrid"]
 GRIDS = ("mean_or_mode", "balanced", "observed", "counterfactual")
 
 
-@taught
+def _lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """Columns, which are keywords in other packages, go into one dict."""
+    said = lesson(name, value, allowed)
+    if said.startswith("Here it is called"):
+        return said
+    return f"{said} Values of a column are datagrid(post, {{{name!r}: {shown(value)}}}).".lstrip()
+
+
+@taught_by(_lesson)
 @explained(QUESTION)
 def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode", newdata: Any = None) -> pd.DataFrame:
     """Which rows show the values of interest, with all other variables held where you say?

@@ -145,6 +145,29 @@ def test_other_packages_keyword_is_answered_with_the_word_here(name: str, keywor
         TAUGHT[name](**{keyword: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("avg_comparisons", "trt"), ("comparisons", "trt"), ("avg_slopes", "week"), ("slopes", "week")],
+)
+def test_rows_that_stand_third_are_told_their_name(name: str, variable: str) -> None:
+    said = rf"^{name} takes .post., .variables. by.*Give rows by name: {name}\(post, '{variable}', newdata=rows\)\.$"
+    with pytest.raises(bm.EstimandError, match=said):
+        getattr(bm, name)(POST, variable, POST.design.data)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("week", [0, 4], r"=\[0, 4\]\. Values of a column are datagrid\(post, \{'week': \[0, 4\]\}\)\. It takes post"),
+        ("grids", 1, r"Did you mean 'grid'\? Values of a column are datagrid\(post, \{'grids': 1\}\)"),
+        ("data", None, r"Here it is called 'newdata'\. It takes post"),
+    ],
+)
+def test_columns_go_into_the_dict_of_datagrid(column: str, value: Any, said: str) -> None:
+    with pytest.raises(bm.EstimandError, match=said):
+        bm.datagrid(POST, **{column: value})
+
+
 def test_large_values_are_not_poured_into_the_message() -> None:
     with pytest.raises(bm.EstimandError) as refused:
         bm.predictions(POST, data=POST.design.data)
@@ -164,10 +187,10 @@ def test_what_is_advised_in_place_of_the_keyword_hypothesis_works() -> None:
         assert "p_gt_0" in bm.summary(bm.hypotheses(ds, spec), null=0)
 
 
-def test_pythons_own_errors_stay_for_what_is_no_keyword() -> None:
+def test_pythons_own_error_stays_for_what_is_absent() -> None:
     with pytest.raises(TypeError, match="post"):
         bm.predictions()  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(bm.EstimandError, match=r"the others by name: predictions\(post, newdata, at=\.\.\.\)"):
         bm.predictions(POST, None, "new")  # type: ignore[misc]
 
 

@@ -270,7 +270,7 @@ def test_frames_that_are_no_imputations_are_refused() -> None:
     frame, long = _frame(0.0), _frame(0.0).assign(imp=[0.0, 1.0] * 20)
     gone = frame.assign(x=np.nan)
     for data, named, error, said in [
-        (frame, {}, bm.ModelError, "a list of at least two frames is needed"),
+        (frame, {}, bm.ModelError, r"^data is <DataFrame of the shape \(40, 5\)>; a list of at least two frames"),
         ([frame], {}, bm.ModelError, "a list of at least two frames"),
         ([frame, "x"], {}, bm.ModelError, "a list of at least two frames"),
         (long, {"imputation": "im"}, bm.ModelError, r"'im' is no column of data .* Did you mean 'imp'"),

@@ -275,6 +275,16 @@ def test_nuts_runs_where_b_is_sampled_and_the_reason_is_said(capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("nuts")
+def test_nuts_runs_where_there_are_no_group_effects(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Ran):
+        bm.GLMM("n ~ x", _data(), "poisson").fit(sampler="independent")
+    assert capsys.readouterr().err == (
+        "sampler='independent' is not used, NUTS is: the model has no group effects, and independent proposals are for "
+        "models that have some.\n"
+    )
+
+
+@pytest.mark.usefixtures("nuts")
 def test_session_may_name_the_sampler() -> None:
     model = bm.GLMM(SLEEP, bm.load_dataset("sleepstudy"))
     with pytest.raises(Ran) as caught:
@@ -291,6 +301,28 @@ def test_session_may_name_the_sampler() -> None:
     for name in names:
         with bm.options(sampler=name) as inside:
             assert isinstance(inside, Options)
+
+
+@pytest.mark.usefixtures("nuts")
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"group_effects": "sampled"}, "or use sampler='nutpie'."),
+        ({"target_accept": 0.95}, "leave them out."),
+        ({"parametrisation": "non-centred"}, "or add group_effects='sampled', sampler='nutpie'."),
+    ],
+)
+def test_a_sampler_that_the_session_names_is_told_in_refusals(options: dict[str, Any], advice: str) -> None:
+    model = bm.GLMM(SLEEP, bm.load_dataset("sleepstudy"))
+    whose = "(sampler='independent' comes from bayesmargins.options.sampler; sampler='nutpie' here overrides it.)"
+    with bm.options(sampler="independent"), pytest.raises(bm.FitError) as refused:
+        model.fit(**options)
+    assert str(refused.value).endswith(f"{advice} {whose}")
+    with pytest.raises(bm.FitError) as refused:
+        model.fit(sampler="independent", **options)
+    assert str(refused.value).endswith(advice)
+    with pytest.raises(Ran):  # as advised
+        model.fit(sampler="nutpie", **{"group_effects": "sampled"} | options)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import bayesmargins as bm
 
 POST = reference.posterior("b_bacteria")
 NESTED = random_posterior("y ~ x + (1 | g/h)", simulated(), "bernoulli")
+PLAIN = random_posterior("y ~ x", simulated(), "bernoulli")
 ROW = POST.design.data.head(1)
 
 
@@ -34,6 +35,8 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.GroupsError, "is nested in", lambda: bm.avg_predictions(NESTED, groups={"g": "new", "g:h": "own"})),
     (bm.GroupsError, "has not seen.*'sample'", lambda: bm.predictions(POST, ROW.assign(ID="nobody"), groups="own")),
     (bm.GroupsError, "levels 'X99'.*Did you mean 'X", lambda: bm.avg_predictions(POST, groups={"ID": ["X99"]})),
+    (bm.GroupsError, r"draw\. The model has no grouping factor: leave groups out\.", lambda: (
+        bm.avg_predictions(PLAIN, groups="nonsense"))),
     (bm.GroupsError, "names no level", lambda: bm.avg_predictions(POST, groups={"ID": []})),
     (bm.GroupsError, "allowed are 'equal' and 'rows'", lambda: bm.avg_predictions(POST, group_weights="size")),
     (bm.EstimandError, "Did you mean 'mean'", lambda: bm.avg_predictions(POST, target="means")),
@@ -48,6 +51,8 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.EstimandError, "Did you mean 'week'", lambda: bm.avg_comparisons(POST, "wek")),
     (bm.EstimandError, "a grouping factor; say groups=", lambda: bm.avg_comparisons(POST, "ID")),
     (bm.EstimandError, "variables is empty", lambda: bm.avg_comparisons(POST, [])),
+    (bm.EstimandError, r"variables=<DataFrame of the shape \(1, .*Rows are newdata=\.$", lambda: bm.avg_comparisons(
+        POST, ROW)),
     (bm.EstimandError, "the response: it is what is predicted", lambda: bm.avg_comparisons(POST, "yb")),
     (bm.EstimandError, "a factor takes", lambda: bm.avg_comparisons(POST, {"trt": 1})),
     (bm.EstimandError, "the fit knows 'placebo'", lambda: bm.avg_comparisons(POST, {"trt": ("placebo", "drugs")})),
@@ -71,14 +76,19 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.DataError, "needs the column 'trt', which newdata", lambda: bm.predictions(POST, pd.DataFrame({"week": [1]}))),
     (bm.DataError, "newdata has no rows", lambda: bm.predictions(POST, ROW.iloc[:0])),
     (bm.DataError, "newdata is int", lambda: bm.predictions(POST, 3)),
-    (bm.DataError, r"newdata is str, 'rows.csv'.*first, .*read_csv\('rows.csv'\)", lambda: bm.predictions(
-        POST, "rows.csv")),
+    (bm.DataError, r"newdata is str, 'rows.csv', and there is no such file.*first, .*read_csv\('rows.csv'\)", lambda: (
+        bm.predictions(POST, "rows.csv"))),
+    (bm.DataError, r"newdata is str, 'data/nothere', and there is no such file.*a parquet file, or", lambda: (
+        bm.predictions(POST, "data/nothere"))),
     (bm.DataError, r"data is \w+Path, 'a.parquet'.*first, .*read_parquet\('a.parquet'\)", lambda: bm.from_brms(
         ROW, "y ~ x", Path("a.parquet"), family="bernoulli")),
     (bm.DataError, r"bm.datagrid\(post, grid='balanced'\)", lambda: bm.predictions(POST, "balanced")),
     (bm.DataError, r"newdata='trt' names a column;.*by='trt'\).*at=\{'trt': \[\.\.\.\]\}", lambda: bm.avg_predictions(
         POST, "trt")),
     (bm.DataError, r"names columns;.*by=\['trt', 'week'\]", lambda: bm.avg_predictions(POST, ["trt", "week"])),
+    (bm.PosteriorError, r"\(.X01., .X02. and 48 more\)\. Its axes fit .*: array\.transpose\(0, 1, 3, 2\)\.", lambda: (
+        bm.from_draws(POST.formula, POST.design.data, family="bernoulli", beta=POST.beta, Sigma=POST.Sigma,
+                      b={"ID": POST.b["ID"].to_numpy().swapaxes(2, 3)}))),
     (bm.PosteriorError, "is dict; a Posterior is needed", lambda: bm.avg_predictions({})),
     (bm.ResultError, "got DataFrame", lambda: bm.summary(ROW)),
     (bm.ResultError, "Keep both dims", lambda: bm.summary(bm.avg_predictions(POST).mean("draw"))),

@@ -70,9 +70,12 @@ def test_each_model_has_its_result_and_its_words(capfd: pytest.CaptureFixture[st
         with pytest.raises(bm.FitError, match=r"^1 of 2 fits failed\. models\['ill'\]: AttributeError") as failed:
             bm.fit_many({"ill": ill, "good": good}, **short)
         done = bm.fit_many([good, good], progressbar=False, **short)
-    ((name, alone),) = failed.value.finished.items()  # type: ignore[attr-defined]
-    assert (name, alone.design is good.design, alone.beta.sizes["draw"]) == ("good", True, 10)
-    assert "ill: failed; 1 to go" in capfd.readouterr().err
+    ((finished, alone),) = failed.value.finished.items()  # type: ignore[attr-defined]
+    assert (finished, alone.design is good.design, alone.beta.sizes["draw"]) == ("good", True, 10)
+    printed = capfd.readouterr().err
+    assert "ill: failed; 1 to go" in printed
+    for name in ("'good'", "0", "1"):
+        assert f"models[{name}]: sampler='independent' is not used, NUTS is: the model has no group effects" in printed
     ours = [w for w in caught if issubclass(w.category, bm.BayesmarginsWarning)]
     assert [str(w.message).split(":")[0] for w in ours] == ["models['good']", "models[0]", "models[1]"]
     assert {w.filename for w in ours} == {__file__}

@@ -307,11 +307,25 @@ def test_a_missing_column_is_named_beside_those_that_are_there(folder: Path) -> 
     assert "row 0" not in str(error.value)
 
 
+@pytest.mark.parametrize("source", ["arrow", "reader", "file", "dataset", "lazy", "iterator"])
+@pytest.mark.parametrize(("asked", "meant"), [({"by": "regio"}, "region"), ({"wts": "ww"}, "w")])
+def test_a_misspelt_name_is_told_all_columns_of_the_source(
+    source: str, asked: dict[str, Any], meant: str, folder: Path
+) -> None:
+    with pytest.raises(bm.DataError) as error:
+        bm.avg_predictions(SLOPE, SOURCES[source](folder), **asked)
+    assert f"newdata does not have. Did you mean {meant!r}?" in str(error.value)
+    assert {f"{n!r}" for n in ROWS} <= {*str(error.value).partition("It has ")[2].removesuffix(".").split(", ")}
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "row by row": (lambda: bm.predictions(SLOPE, pieces()), "this question needs all of them at once"),
     "shares": (lambda: bm.variance_partition(SLOPE, pieces()), "this question needs all of them at once"),
     "observations": (lambda: bm.posterior_predictive(SLOPE, pieces()), "this question needs all of them at once"),
-    "weights": (lambda: bm.avg_predictions(SLOPE, pieces(), wts=[1.0] * N), "it names a column of them"),
+    "weights": (
+        lambda: bm.avg_predictions(SLOPE, pieces(), wts=[1.0] * N),
+        r"^wts is list; .* names a column of them\. .* wts='w'\.$",
+    ),
     "labels": (lambda: bm.avg_predictions(SLOPE, pieces(), by={"k": str}), "give a dict of value to label"),
     "no path": (lambda: bm.avg_predictions(SLOPE, "nowhere.parquet"), "there is no such file or folder"),
     "no path of several": (

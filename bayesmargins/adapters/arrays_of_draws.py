@@ -16,6 +16,7 @@ from bayesmargins.design import Design, build_part, design_from, designs_by_cate
 from bayesmargins.draws import (
     canonical,
     check_covariance,
+    check_shape,
     in_the_order_of,
     parameter_of,
     real_numbers,
@@ -194,7 +195,7 @@ def posterior_of(
     for name, values in parameters.items():
         parameter = parameter_of(name, design, kind)
         rest, labels = _extent(parameter, values, design)
-        _check_shape(f"aux[{name!r}]", values, sample, rest, labels)
+        check_shape(f"aux[{name!r}]", values, sample, rest, labels)
         refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds", parameter)
         _caution(parameter, values)
     _refuse_without_thresholds(kind, parameters)
@@ -219,7 +220,7 @@ def _across(factor: str, values: Any, designs: Mapping[str, Design], post: Poste
     terms, what = acting(designs, factor), f"Sigma[{factor!r}]"
     joint = _array(values, what)
     size = sum(map(len, terms.values()))
-    _check_shape(what, joint, tuple(len(c) for c in post.sample_coords.values()), (size, size), ())
+    check_shape(what, joint, tuple(len(c) for c in post.sample_coords.values()), (size, size), ())
     check_covariance(joint, what)
     return across_array(terms, factor, joint, post.sample_coords)
 
@@ -310,7 +311,7 @@ def _part(name: str, given: Any, design: Design, post: Posterior) -> Posterior:
     _check_names(f"{what}['correlated']", dict.fromkeys(together), list(design.factors), required=False)
     arrays = _predictor(design, given["beta"], given.get("b"), given.get("Sigma"), what)
     sample = tuple(len(c) for c in post.sample_coords.values())
-    _check_shape(f"{what}['beta']", arrays[0], sample, (len(design.coef),), design.coef)
+    check_shape(f"{what}['beta']", arrays[0], sample, (len(design.coef),), design.coef)
     info = {**post.info, **({"correlated": together} if together else {})}
     return make_part(
         post.family.parameter(name), design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info
@@ -327,7 +328,7 @@ def _predictor(
         _check_names(names[name], given or {}, list(design.factors), required=name == "Sigma")
     fixed = _array(beta, names["beta"], design.coef)
     sample = fixed.shape[:2]
-    _check_shape(names["beta"], fixed, sample, (len(design.coef),), design.coef)
+    check_shape(names["beta"], fixed, sample, (len(design.coef),), design.coef)
     factors = design.factors
     effects, covariances = (
         {
@@ -396,27 +397,6 @@ def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, req
         raise PosteriorError(f"{what} {said}; the model has {listed(allowed) or 'none'}.{hints}")
 
 
-def _check_shape(
-    name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
-) -> None:
-    if array.ndim != 2 + len(rest):
-        sds = "Sigma" in name and array.shape == sample
-        hint = (
-            " These look like standard deviations; Sigma holds covariances: sd[..., None, None]**2."
-            if sds
-            else " A single chain still has the dimension chain: values[None]."
-        )
-        raise PosteriorError(
-            f"{name} has the shape {array.shape}; {2 + len(rest)} dimensions are needed, chain and draw first.{hint}"
-        )
-    if array.shape != (*sample, *rest):
-        meaning = f" ({listed(labels)})" if labels else ""
-        raise PosteriorError(
-            f"{name} has the shape {array.shape}; (chain, draw{', ...' if rest else ''}) = {(*sample, *rest)} is needed"
-            f"{meaning}."
-        )
-
-
 def _check_strata(design: Design, name: str, what: str) -> None:
     """In which stratum each fitted group is stands in the rows."""
     if design.frame is None:
@@ -435,7 +415,7 @@ def _check_factors(
 ) -> None:
     for name, factor in design.factors.items():
         q, what = len(factor.terms), f"{names['Sigma']}[{name!r}]"
-        _check_shape(what, Sigma[name], sample, (q, q), factor.terms)
+        check_shape(what, Sigma[name], sample, (q, q), factor.terms)
         check_covariance(Sigma[name], what)
         if name in b:
             if not factor.levels:
@@ -446,4 +426,4 @@ def _check_factors(
             if factor.strata is not None:
                 _check_strata(design, name, f"{names['b']}[{name!r}]")
                 q = q if b[name].shape[-1] == q else len(factor.strata.twins)  # of each group's own stratum alone
-            _check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)
+            check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

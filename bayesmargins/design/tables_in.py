@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import PurePath
@@ -24,7 +25,10 @@ _WAYS_OUT = {
     "DataArray": "Make it a table: array.to_dataframe('x').reset_index().",
     "DataFrameGroupBy": "Give the frame itself, and by= to average within groups.",
 }
-_GRID = " A reference grid is bm.datagrid(post, grid='balanced')."
+_OF_A_TEXT = (
+    " Averages take the path of a parquet file, or of a folder of them, too. A reference grid is bm.datagrid(post, "
+    "grid='balanced')."
+)
 
 
 def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
@@ -75,14 +79,19 @@ def _as_frame(data: Any, what: str) -> pd.DataFrame:
         table = nw.from_native(data, eager_only=True)
     except TypeError:
         path = str(data) if isinstance(data, str | PurePath) else None
-        got, out = (kind, _WAYS_OUT.get(kind, "")) if path is None else (f"{kind}, {shown(path)}", _reading(path))
+        got, out = (kind, _WAYS_OUT.get(kind, "")) if path is None else (_of_path(kind, path), _reading(path))
         raise DataError(
             f"{what} is {got}; allowed are a pandas, polars or pyarrow table, or a dict of columns. {out}"
-            f"{_GRID if kind == 'str' and what == 'newdata' else ''}".rstrip()
+            f"{_OF_A_TEXT if kind == 'str' and what == 'newdata' else ''}".rstrip()
         ) from None
     frame: pd.DataFrame = table.to_pandas()
     # columns of Arrow that pandas once wrote as its index are columns still
     return frame.reset_index([name for name in frame.index.names if name in table.columns])
+
+
+def _of_path(kind: str, path: str) -> str:
+    there = os.path.exists(os.path.expanduser(path))
+    return f"{kind}, {shown(path)}{'' if there else ', and there is no such file or folder'}"
 
 
 def _reading(path: str) -> str:

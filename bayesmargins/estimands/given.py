@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayesmargins.computed_columns import check_row_by_row
 from bayesmargins.copies import Settings, derived_settings
-from bayesmargins.design import Design
+from bayesmargins.design import Design, require_columns
 from bayesmargins.errors import EstimandError, GroupsError, listed, shown, warn
 from bayesmargins.estimands.targets import refuse_unread
 from bayesmargins.evaluate import fields_of
@@ -74,24 +74,40 @@ def streamed(
             "single rows, or another question, give some of the rows as a table of pandas, polars or pyarrow."
         )
     if not isinstance(given.wts, str | None):
-        raise EstimandError(f"wts={shown(given.wts)}; where rows are read block by block it names a column of them.")
+        raise EstimandError(
+            f"wts is {type(given.wts).__name__}; where rows are read block by block it names a column of them. Put the "
+            "weights into a column of newdata and name it: wts='w'."
+        )
     if by_function:
         raise EstimandError(
             f"by={shown(by)} labels values by a function, and which values there are is known once all rows were read: "
             "give a dict of value to label, or a column of labels."
         )
     first, stream = stream_of(given.newdata, _read(design, given, of_rows), what)
-    return completed(design, first, what), what, stream
+    frame = completed(design, first, what)
+    _require_named(given, frame, stream, what)
+    return frame, what, stream
+
+
+def _require_named(given: Given, frame: pd.DataFrame, stream: Stream, what: str) -> None:
+    """Columns that `by` and `wts` name, among all that the source has: the frame holds those that are read."""
+    at = given.at if isinstance(given.at, Mapping) else {}  # may stand in for a column
+    every = frame.head(0).reindex(columns=[*dict.fromkeys([*frame, *stream.columns])])
+    for why, names in ((f"by={_names(given.by)!r}", _names(given.by)), ("wts", _names(given.wts))):
+        require_columns(every, [n for n in names if isinstance(n, str) and n not in at], what, why)
+
+
+def _names(given: Any) -> list[Any]:
+    return [given] if isinstance(given, str) else [] if given is None else list(given)
 
 
 def _read(design: Design, given: Given, of_rows: frozenset[str]) -> frozenset[str] | None:
     """Columns that the question may read; None for all, where a function of the rows may read any."""
     if isinstance(given.at, Mapping) and any(map(callable, given.at.values())):
         return None
-    by = [given.by] if isinstance(given.by, str) else [] if given.by is None else list(given.by)
     groups = [c for f in design.factors.values() for c in (*f.columns, *f.beside)]
     means = [c for m in design.means for c in (m.of.name, *m.of.groups)]
-    return design.variables() | of_rows | {*design.columns, *groups, *means, *by, *([given.wts] if given.wts else [])}
+    return design.variables() | of_rows | {*design.columns, *groups, *means, *_names(given.by), *_names(given.wts)}
 
 
 def columns_by_row(post: Posterior, target: str | Target) -> frozenset[str]:

@@ -19,7 +19,7 @@ from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, posterior_of
-from bayesmargins.model.independent_fit import FASTER, INDEPENDENT, independent_fit
+from bayesmargins.model.independent_fit import FASTER, INDEPENDENT, OF_SESSION, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
 from bayesmargins.model.on_client import fit_on, sampled_on
@@ -248,13 +248,15 @@ class GLMM:
         """Models of `fit` that hold b, by parametrisation and kind of likelihood: compiled once for all fits."""
         return {}
 
-    def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
+    def _coordinates(self, plan: Treatment, asked: str, sampler: str = "", whose: str = "") -> Parametrisation:
         """How the sampler sees b, where it sees it."""
         coordinates = parametrised(asked, self.design.formula, self.groups)
         if plan.how == INTEGRATED and asked != "auto":
+            other = ", sampler='nutpie'" if is_word(sampler, (INDEPENDENT,)) else ""
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "
-                f"{self.design.formula!r} are integrated out. Leave it out, or add group_effects='sampled'."
+                f"{self.design.formula!r} are integrated out. Leave it out, or add group_effects='sampled'{other}."
+                f"{whose if other else ''}"
             )
         return coordinates
 
@@ -337,10 +339,11 @@ class GLMM:
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
         with plain_arguments("fit", FitError):
+            whose = OF_SESSION if sampler is None else ""
             sampler = session.sampler if sampler is None else sampler
             enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
             plan = self.treatment(group_effects, sampler)
-            coordinates = self._coordinates(plan, parametrisation)
+            coordinates = self._coordinates(plan, parametrisation, sampler, whose)
             checked_client(client, FitError)
         of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
         counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
@@ -348,7 +351,8 @@ class GLMM:
             said = {"random_seed": random_seed, "sampler": sampler, **counts, **of_nuts, **options}
             return fit_on(client, self, said)
         if independent:
-            post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
+            counted = enough, tune, chains, random_seed, progressbar
+            post = independent_fit(self, plan, *counted, of_nuts, whose, **options)
         else:
             model, faster = self._model(plan, coordinates, sampler), ""
             if plan.how == INTEGRATED and not self.design.structured:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,19 @@ from bayesmargins.values import switch, whole_number
 if TYPE_CHECKING:
     from bayesmargins.sampler import Chains
 
-__all__ = ["FASTER", "INDEPENDENT", "independent_fit", "log_posterior_of"]
+__all__ = ["FASTER", "INDEPENDENT", "NAMED", "OF_SESSION", "independent_fit", "log_posterior_of"]
 
 INDEPENDENT = "independent"
 FASTER = f"sampler={INDEPENDENT!r} draws from the same posterior without NUTS, and mostly in less time."
+NAMED: ContextVar[str] = ContextVar("bayesmargins.named", default="")
+"""Before what is printed of a fit: which of several models it is of."""
+
 _LONGEST = 10_000  # draws of a chain, or more where more are asked for
 _INSTEAD = "nutpie"
+_NO_GROUPS = "the model has no group effects, and independent proposals are for models that have some"
+OF_SESSION = (
+    f" (sampler={INDEPENDENT!r} comes from bayesmargins.options.sampler; sampler={_INSTEAD!r} here overrides it.)"
+)
 
 
 def independent_fit(
@@ -43,11 +51,12 @@ def independent_fit(
     random_seed: int | None,
     progressbar: bool,
     of_nuts: Mapping[str, str],
+    whose: str = "",
     **options: Any,
 ) -> Posterior:
     """The posterior of a `GLMM` by independent proposals, or by NUTS where these cannot be trusted, which is said.
 
-    `of_nuts` are arguments of a fit that would be NUTS's.
+    `of_nuts` are arguments of a fit that would be NUTS's; `whose` says who named this sampler, in refusals.
     """
     draws, chains = enough.draws, whole_number("chains", chains, 1, FitError)
     if random_seed is None:
@@ -55,12 +64,14 @@ def independent_fit(
     seed = whole_number("random_seed", random_seed, 0, FitError, ", or None")
     switch("progressbar", progressbar, FitError)
     if options:
-        raise FitError(f"sampler={INDEPENDENT!r} has no options of its own, got {shown(options)}; leave them out.")
+        raise FitError(
+            f"sampler={INDEPENDENT!r} has no options of its own, got {shown(options)}; leave them out.{whose}"
+        )
     ess, longest = float(enough.ess or 0), max(draws, enough.most or _LONGEST)
     if of_nuts["group_effects"] == SAMPLED:
         raise FitError(
             "sampler='independent' draws from a likelihood without group effects, and group_effects='sampled' asks "
-            f"for one with them. Leave group_effects at 'auto', or use sampler={_INSTEAD!r}."
+            f"for one with them. Leave group_effects at 'auto', or use sampler={_INSTEAD!r}.{whose}"
         )
     by_nuts = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed, "sampler": _INSTEAD, **of_nuts}
     by_nuts |= {"progressbar": progressbar, "ess": enough.ess, "max_draws": enough.most}
@@ -68,7 +79,8 @@ def independent_fit(
         why = f"the coefficients {listed(sorted(model.design.structured), 3)} are made of other parameters"
         return _by_nuts(model, by_nuts, why)
     if plan.how == SAMPLED:
-        return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
+        why = f"group effects are sampled, {plan.why}" if model.groups else _NO_GROUPS
+        return _by_nuts(model, by_nuts, why)
     rows = coarser(model.likelihood)
     target = replace(log_posterior_of(model), likelihood=rows)
     found = _chains(target, draws, chains, seed, progressbar, ess, longest)
@@ -103,7 +115,7 @@ def coarser(rows: Likelihood) -> Likelihood:
 
 
 def _by_nuts(model: Any, arguments: Mapping[str, Any], why: str) -> Posterior:
-    print(f"sampler='{INDEPENDENT}' is not used, NUTS is: {why}.", file=sys.stderr)
+    print(f"{NAMED.get()}sampler='{INDEPENDENT}' is not used, NUTS is: {why}.", file=sys.stderr)
     post: Posterior = model.fit(**arguments)
     post.info["independent"] = why
     return post

@@ -99,6 +99,7 @@ def fit_many(
     jobs: list[dict[str, Any]] = [
         {
             "model": pickled(f"models[{shown(name)}]", model),
+            "named": f"models[{shown(name)}]: ",
             "fit": {"sampler": INDEPENDENT} | fit | {"random_seed": s, "progressbar": False},
         }
         for (name, model), s in zip(named.items(), seeds, strict=True)

@@ -12,6 +12,7 @@ from typing import Any
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, written
 from bayesmargins.limits import options
 from bayesmargins.model.fitting import bare
+from bayesmargins.model.independent_fit import NAMED
 
 __all__ = ["answer", "serve"]
 
@@ -34,6 +35,7 @@ def serve() -> None:
 def answer(job: dict[str, Any]) -> dict[str, Any]:
     """The posterior of a job, pickled, or what failed; what was warned of, and how long it took."""
     start = time.perf_counter()
+    NAMED.set(job.get("named", ""))
     with warnings.catch_warnings(record=True) as caught, options(**job["session"]):
         warnings.simplefilter("always", BayesmarginsWarning)
         try:
