@@ -352,7 +352,7 @@ def _too_many(
     own = [p for p in places if p not in ("self", "cls")]
     values = given[len(places) - len(own) :]
     texts = [shown(value) if isinstance(value, str) else place for place, value in zip(own, values, strict=False)]
-    rows = "newdata" in by_name
+    rows = by_name[0] == "newdata"
     call = ", ".join([*texts, "newdata=rows" if rows else f"{by_name[0]}=..."])
     return error(
         f"{function} takes {listed(own)} by position, and there are more. Give "
