@@ -87,7 +87,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     (r"X has the shape \(5, 3\)", lambda: bm.GLMM.from_arrays(DATA.y, X[:5])),
     (r"X has the shape \(80, 1\) of <U1", lambda: bm.GLMM.from_arrays(DATA.y, np.full((80, 1), "a"))),
     (r"y has the shape \(80, 1\); one value a row", lambda: bm.GLMM.from_arrays(X[:, :1], X)),
-    ("groups is array.*; it must be a dict", lambda: bm.GLMM.from_arrays(DATA.y, X, CODES)),
+    (r"groups is <ndarray of the shape \(80,\)>; it must be a dict", lambda: bm.GLMM.from_arrays(DATA.y, X, CODES)),
     (r"'a:b'.*write the formula", lambda: bm.GLMM.from_arrays(DATA.y, X, {"a:b": CODES})),
     ("Z names 'idd'; groups has 'id'", lambda: bm.GLMM.from_arrays(DATA.y, X, {"id": CODES}, {"idd": X})),
     (r"Z\['id'\] names 'x3'", lambda: bm.GLMM.from_arrays(DATA.y, X, {"id": CODES}, {"id": ["x3"]})),
