@@ -63,9 +63,8 @@ def test_arrays_inside_take_the_pages_of_those_before_them() -> None:
     environ = {**os.environ, TRIM: "65536"}
     said = subprocess.run([sys.executable, "-c", COUNTED], env=environ, capture_output=True, text=True, check=True)
     before, inside, after = map(int, said.stdout.split())
-    each = 2**20 // os.sysconf("SC_PAGE_SIZE")
-    assert inside < 5 * each  # of one array and what is around it
-    assert min(before, after) >= 100 * each
+    # A hundred arrays against one and what is around it; how many pages the system hands out at a time is its own.
+    assert 10 * inside < min(before, after)
 
 
 def test_what_a_process_was_told_holds_again_when_a_task_is_refused(

@@ -101,7 +101,7 @@ def test_the_link_changes_nothing_but_the_engine() -> None:
     post = posterior("bernoulli")
     trace = traced(lambda: bm.avg_comparisons(post, "trt"))
     outside = sum(n for (file, _), n in trace.calls.items() if "integrate" not in file)
-    assert outside <= 400
+    assert outside <= 191
 
 
 POST = posterior("bernoulli")

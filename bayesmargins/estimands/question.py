@@ -234,15 +234,11 @@ class Question(Asked):
         post, whole = self.post, self.whole
         response = post.response_words
         response = f"{post.family.name} of {response}" if post.is_part and self.target == "link" else response
-        noun = (
-            quantity(post.family.noun, response, self.target, post.link.name, self.scheme.average)
-            if kind != "observations"
-            else response
-        )
-        if kind == "slopes":
-            said = [self.worded(t) for t in dict.fromkeys(term)]
-        else:
-            said = self.contrasts_worded(term, labels, comparison)
+        noun = response
+        if kind != "observations":
+            noun = quantity(post.family.noun, response, self.target, post.link.name, self.scheme.average)
+        slopes = [self.worded(t) for t in dict.fromkeys(term)] if kind == "slopes" else None
+        said = self.contrasts_worded(term, labels, comparison) if slopes is None else slopes
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
