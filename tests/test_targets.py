@@ -518,7 +518,7 @@ def test_rows_with_missing_covariates_are_nan() -> None:
     np.testing.assert_array_equal(np.isnan(found[0, 0]), [False, True, False])
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")], ids=str)
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT", "ns")], ids=str)
 def test_a_column_without_a_value_is_missing_in_every_question(missing: Any) -> None:
     """Whichever type it has: nothing in it is no number."""
     post = reference.posterior("b_bacteria")
