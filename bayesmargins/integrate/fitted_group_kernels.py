@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.compiled import INNER, kernel, kernel_with_memory
 from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, add_group, factor, one_node
 
 __all__ = ["mixture_plug_in", "mixture_probit"]
@@ -97,7 +97,7 @@ def _block(
         out[i] = total[i] if inside else _slowly(link, eta[i], shifts, weights)
 
 
-@kernel
+@kernel_with_memory
 def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, weights: Array, out: Array) -> None:
     """Into out (draw, row): the sum over groups of weight (group,) times f(eta + shift), f the one of the tag `link`.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import APART, INNER, kernel
+from bayesmargins.integrate.compiled import APART, INNER, kernel_with_memory
 from bayesmargins.integrate.pointers import after, as_integers, leave, room_for, start_of
 from bayesmargins.integrate.vector_math import vectorised
 
@@ -266,7 +266,7 @@ def _by_rule(
         counts[j] += 1
 
 
-@kernel
+@kernel_with_memory
 def trapezoid(
     begin: int,
     end: int,

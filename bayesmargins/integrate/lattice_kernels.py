@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, SUM, kernel
+from bayesmargins.integrate.compiled import APART, SUM, kernel, kernel_with_memory
 
 __all__ = ["add_looked_up", "averaged_over_groups", "lattice_sums"]
 
@@ -44,7 +44,7 @@ def _weights(half: int, z: float, h: float, bend: float, weights: Array) -> None
             ratio *= bend
 
 
-@kernel
+@kernel_with_memory
 def lattice_sums(
     values: Array, left: Integers, step: float, eta: Array, s: Array, mine: Flags, reach: float, out: Array
 ) -> None:
@@ -92,7 +92,7 @@ def _polynomials(m: int, coef: Array, o: int, cell: Integers, t: Array, out: Arr
         ) * x + coef[c, 0, o]
 
 
-@kernel
+@kernel_with_memory
 def add_looked_up(
     coef: Array, left: Array, width: float, eta: Array, weights: Array, index: Integers, out: Array
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
+from bayesmargins.integrate.compiled import APART, kernel_with_memory
 from bayesmargins.integrate.effect_pattern import BLOCK
 from bayesmargins.integrate.envelope_kernels import rooted, solved, times_roots
 from bayesmargins.integrate.group_rows import Floats
@@ -39,7 +39,7 @@ Integers = npt.NDArray[np.int64]
 small_ones: Any = None
 
 
-@kernel
+@kernel_with_memory
 def each_group(
     begin: int, end: int, x: Array, data: Array, sizes: Integers, counts: Array, sums: Array, out: Array
 ) -> None:

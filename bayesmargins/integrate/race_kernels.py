@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
+from bayesmargins.integrate.compiled import APART, kernel_with_memory
 
 __all__ = ["CELLS", "softmax_races"]
 
@@ -89,7 +89,7 @@ def _add(F: Array, alive: float, d: Array, v: Array, changes: bool, out: Array) 
         out[k + 1] += alive * ((of[2] * d[k] + 0.5 * of[3] * v[k]) / of[0] - of[1] / of[0] * (lost - own))
 
 
-@kernel
+@kernel_with_memory
 def softmax_races(
     first: int,
     last: int,

@@ -15,7 +15,7 @@ from numba import njit
 from numba.np.numpy_support import carray
 
 from bayesmargins.integrate.by_name import with_globals
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import INNER, MEMORY
 from bayesmargins.integrate.entry import Entry, entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.integrate.group_rows import base, node
@@ -39,7 +39,7 @@ def flat_columns(rows: GroupQuadrature) -> tuple[Array, Integers]:
     return np.concatenate([rows.y, rows.n, rows.weights]), np.concatenate([np.ravel(x) for x in whole])
 
 
-@njit(**INNER)
+@njit(**INNER | MEMORY)
 def _of_kinds(tag: Any, y: Array, n: Array, u: Array, v: Array, samples: Integers) -> Array:
     """`base` of each kind of row: (3, kind). What it reads lies side by side, so that processors take several."""
     m = len(samples)

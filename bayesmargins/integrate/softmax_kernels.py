@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, SUM, kernel
+from bayesmargins.integrate.compiled import APART, SUM, kernel_with_memory
 from bayesmargins.integrate.small_kernels import dot, sum_of
 
 __all__ = ["softmax_changes", "softmax_means"]
@@ -56,7 +56,7 @@ def _sizes(etas: Array, draw: int, row: int, sizes: Array) -> float:
     return math.exp(-top)
 
 
-@kernel
+@kernel_with_memory
 def softmax_means(first: int, last: int, etas: Array, moves: Array, points: Array, weights: Array, out: Array) -> None:
     """out (category, draw, row): averages over nodes; etas (predictor, draw, row), moves (draw, 1 or row, pred., dim).
 
@@ -95,7 +95,7 @@ def _add_change(p: Array, d: Array, V: Array, weight: float, out: Array) -> None
     out[0] += weight * rest * (square - slope - 0.5 * within)
 
 
-@kernel
+@kernel_with_memory
 def softmax_changes(
     first: int,
     last: int,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
+from bayesmargins.integrate.compiled import APART, kernel_with_memory
 
 __all__ = ["STENCIL", "quantiles_of"]
 
@@ -140,7 +140,7 @@ def _share_to(
     return total
 
 
-@kernel
+@kernel_with_memory
 def quantiles_of(
     begin: int, end: int, values: Array, powers: Array, first: float, step: float, probs: Array, null: float, out: Array
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.compiled import INNER, MEMORY, kernel, kernel_with_memory
 
 __all__ = ["grid_weights", "mix_groups", "shifted_values"]
 
@@ -36,7 +36,7 @@ def _convolve(grid: Array, place: int, source: Array, total: Array) -> None:
                     sums[j] += weight * some[j]
 
 
-@njit(**INNER)
+@njit(**INNER | MEMORY)
 def grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagrange: Array, grid: Array) -> int:
     """Replace the groups by weights of grid points; how many groups the fullest bin has.
 
@@ -72,7 +72,7 @@ def grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagran
     return fullest
 
 
-@kernel
+@kernel_with_memory
 def mix_groups(
     begin: int,
     end: int,

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import PASTED, kernel
+from bayesmargins.integrate.compiled import PASTED, kernel_with_memory
 from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -32,7 +32,7 @@ def _square(s: float) -> float:
     return s * s if s >= 0.0 else np.nan
 
 
-@kernel
+@kernel_with_memory
 def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None, eta: Array, out: Array) -> None:
     """Values of every draw's curve at eta (draw, row), or derivatives of this order, into out (draw, row).
 
@@ -61,7 +61,7 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None
                     values[i] = work[order, i] + (curve_far(arrays, draw, order, x[i]) if outside > 0 else 0.0)
 
 
-@kernel
+@kernel_with_memory
 def evaluate_surface(
     begin: int, end: int, arrays: SurfaceArrays, order: int | None, eta: Array, s: Array, out: Array
 ) -> None:
