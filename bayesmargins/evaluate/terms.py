@@ -11,7 +11,7 @@ from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.tiles import Terms
 from bayesmargins.groups import GroupPlan, Mixture
-from bayesmargins.integrate.aligned import columns
+from bayesmargins.integrate.aligned import columns, even
 
 __all__ = [
     "Shift",
@@ -133,8 +133,8 @@ def _lookups(
 
 
 def _even(columns: np.ndarray) -> np.ndarray:
-    """With a column of zeros where their number is odd."""
-    return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, columns.shape[1] % 2))))
+    """With columns of zeros where their number is odd, or 0."""
+    return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, even(columns.shape[1]) - columns.shape[1]))))
 
 
 def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ class Terms(NamedTuple):
     """What eta of a chunk's rows, or its derivative, consists of."""
 
     base: Array  # (draw,): what every row has: columns that are the same in all rows, with their coefficients
-    # (column, row): the other columns that a coefficient multiplies, an even number of them; with rows to spare
+    # (column, row): the other columns that a coefficient multiplies: an even number, at least two; with rows to spare
     X: Array
     beta: Array  # (draw, column): the coefficients
     Z: Array  # (lookup, row): what a group effect multiplies
@@ -72,12 +72,10 @@ class Weights(NamedTuple):
 def _combine(base: float, X: Array, beta: Array, first: int, out: Array) -> None:
     """A number and a combination of columns, two at a time: half as many sums are read and written."""
     m = out.size
-    for i in range(m):  # by itself: together with the first two columns an average at b = 0 takes a fifth longer
-        out[i] = base
     for j in range(0, X.shape[0], 2):
         one, other, of_one, of_other = X[j, first : first + m], X[j + 1, first : first + m], beta[j], beta[j + 1]
         for i in range(m):
-            out[i] += of_one * one[i] + of_other * other[i]
+            out[i] = (base if j == 0 else out[i]) + (of_one * one[i] + of_other * other[i])
 
 
 @njit(**INNER)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LINE", "aligned", "columns", "zeros"]
+__all__ = ["LINE", "aligned", "columns", "even", "zeros"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -29,12 +29,17 @@ def zeros(*shape: int) -> Array:
     return room
 
 
+def even(count: int) -> int:
+    """How many columns there are of so many: they are taken two at a time."""
+    return max(2, count + count % 2)
+
+
 def columns(of: Sequence[Array] | Array, rows: int, order: Integers | None = None) -> Array:
-    """(column, row): columns (row,), some rows or all, and one of zeros where their number is odd.
+    """(column, row): columns (row,), some rows or all, and of zeros up to an even number of them.
 
     Each begins with a line: the last of its rows is repeated to its end.
     """
-    made = aligned(len(of) + len(of) % 2, -(-rows // LINE) * LINE)
+    made = aligned(even(len(of)), -(-rows // LINE) * LINE)
     for out, column in zip(made, of, strict=False):
         out[:rows] = column[:rows] if order is None else column[order]
         out[rows:] = out[rows - 1] if rows else 0.0
