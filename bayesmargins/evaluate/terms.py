@@ -167,7 +167,7 @@ def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[n
     low, high = np.zeros(len(draws.beta)), np.zeros(len(draws.beta))
     for factor in factors:
         z, R = np.linalg.qr(rows.Z[factor])
-        squares = (z**2).sum(axis=1)
+        squares = np.einsum("rp,rp->r", z, z)
         values = np.linalg.eigvalsh(R @ draws.Sigma[factor] @ R.T)
         low += np.maximum(values[:, 0], 0.0) * squares.min(initial=np.inf)
         high += np.maximum(values[:, -1], 0.0) * squares.max(initial=0.0)

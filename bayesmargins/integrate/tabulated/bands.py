@@ -7,8 +7,10 @@ From each power of two to the next 256 bands are equally wide: 1/1024 in s^2 up 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["BAND_BITS", "LEAST", "band_of", "edge_of", "octaves"]
 
@@ -25,9 +27,9 @@ def band_of(s: float) -> int:
     return int(np.float64(LEAST + s * s).view(np.int64)) >> BAND_BITS
 
 
-def edge_of(band: int) -> float:
-    """Where a band begins, in 1/4 + s^2."""
-    return float(np.int64(band << BAND_BITS).view(np.float64))
+def edge_of(band: npt.ArrayLike) -> Any:
+    """Where a band begins, or each of several, in 1/4 + s^2."""
+    return (np.int64(band) << BAND_BITS).view(np.float64)
 
 
 def octaves(first: int, last: int) -> Iterator[tuple[int, int]]:

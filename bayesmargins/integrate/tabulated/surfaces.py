@@ -104,7 +104,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
     low, high = trusted_cells(link, part, coef[:, : table.cells], np.full(len(coef), reach * INSIDE))
     arrays = SurfaceArrays(
         coef, table.cells, float(first), 1.0 / cell_width(link),
-        float(low.max()), float(high.min()), edge_of(first), edge_of(last),
+        float(low.max()), float(high.min()), float(edge_of(first)), float(edge_of(last)),
         make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
     )  # fmt: skip
     rounding = 64.0 * EPS * link.size(reach + math.sqrt(edge_of(last)))
@@ -134,7 +134,7 @@ def _from_rows(first: int, last: int) -> tuple[npt.NDArray[np.int64], Array, flo
 
     The latter in s^2 / 2.
     """
-    edges = np.array([edge_of(band) for band in range(first, last + 1)]) - LEAST
+    edges = edge_of(np.arange(first, last + 1)) - LEAST
     s2 = 0.5 * (edges[1:] + edges[:-1])
     rows = row_of(np.sqrt(s2))
     return rows, 0.5 * (s2 - ((rows + 0.5) * ROW_WIDTH) ** 2), float(0.25 * (edges[1] - edges[0]))
@@ -142,11 +142,19 @@ def _from_rows(first: int, last: int) -> tuple[npt.NDArray[np.int64], Array, flo
 
 def _moved(tau: Array) -> Array:
     """(band, 12, 12): the coefficients of a heat expansion around another s^2 / 2, farther by tau."""
-    moved = np.zeros((len(tau), TERMS, TERMS))
+    by_power = _by_power()
+    powers = tau[:, None] ** np.arange(len(by_power))
+    return (powers @ by_power.reshape(len(by_power), -1)).reshape(-1, TERMS, TERMS)
+
+
+@lru_cache(maxsize=1)
+def _by_power() -> Array:
+    """(power of tau, 12, 12): what each of them is multiplied by."""
+    by_power = np.zeros((TERMS // 2, TERMS, TERMS))
     for n in range(TERMS):
         for k in range((TERMS + 1 - n) // 2):
-            moved[:, n, n + 2 * k] = tau**k * (math.comb(n + 2 * k, n) * math.factorial(2 * k) / math.factorial(k))
-    return moved
+            by_power[k, n, n + 2 * k] = math.comb(n + 2 * k, n) * math.factorial(2 * k) / math.factorial(k)
+    return by_power
 
 
 @lru_cache(maxsize=32)
