@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
     "forceinline": False,  # else as what called it first, and code would depend on what was compiled before
     "pipeline_class": COMPILER,
-    # An array that somebody else keeps is not counted with each slice: in a loop over tiles that took a sixth of the time.
+    # Slices of an array that somebody else keeps are not counted: in loops over tiles that took a sixth of the time.
     "_nrt": False,
 }
 MEMORY: dict[str, Any] = {"_nrt": True}  # for what makes arrays or memory of its own, as numba finds out: it says so

@@ -20,18 +20,15 @@ from bayesmargins.integrate.compiled import INNER
 __all__ = [
     "ROUND",
     "WHOLE",
-    "WHOLE_BITS",
     "another",
     "middle_of",
     "vector_erfcx",
     "vector_exp",
     "vector_log",
     "vectorised",
-    "without_bits",
 ]
 
 ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
-WHOLE_BITS, _WHOLE_BITS = 4503599627370496.0, 0x4330000000000000  # 2^52, from where on the lowest bits are a number
 _LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _ROOT_HALF, _ONE, WHOLE = 0x3FE6A09E667F3BCD, 0x3FF0000000000000, 0x4338000000000000  # bits of sqrt(1/2), 1, ROUND
 _SCALE = 3.75
@@ -76,12 +73,6 @@ def _over_power(typing: Any, p: Any, t: Any) -> Any:
 def _power_of(typing: Any, x: Any) -> Any:
     """k + `ROUND`, 2^k being the power of 2 that is nearest to x."""
     return x(x), _by_bits(lambda b, of, x: b.add(b.ashr(b.sub(x, of(_ROOT_HALF)), of(52)), of(WHOLE)))
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def without_bits(typing: Any, x: Any, count: Any) -> Any:
-    """`WHOLE_BITS` + the whole number that the bits of x > 0 are without the last ones."""
-    return x(x, types.int64), _by_bits(lambda b, of, x, n: b.or_(b.lshr(x, n), of(_WHOLE_BITS)))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 __all__ = ["BAND_BITS", "LEAST", "band_of", "edge_of", "octaves"]
 
+Integers = npt.NDArray[np.int64]
+
 LEAST = 0.25  # is added to s^2
 BAND_BITS = 44  # the last bits of a float's 64: they do not count
 
@@ -27,9 +29,9 @@ def band_of(s: float) -> int:
     return int(np.float64(LEAST + s * s).view(np.int64)) >> BAND_BITS
 
 
-def edge_of(band: npt.ArrayLike) -> Any:
+def edge_of(band: int | Integers) -> Any:
     """Where a band begins, or each of several, in 1/4 + s^2."""
-    return (np.int64(band) << BAND_BITS).view(np.float64)
+    return (np.asarray(band, dtype=np.int64) << BAND_BITS).view(np.float64)
 
 
 def octaves(first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Bounds = tuple[float, float, float]
 
 REACH = 40.0
@@ -151,7 +152,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         in_threads(fill, len(some))
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
-    low, high = trusted_cells(link, part, coef, edge) if covered.any() else (-edge, edge)
+    low, high = trusted_range(link, part, coef, edge)
     arrays = CurveArrays(
         coef, np.full(len(s), 1.0 / cell_width(link)), low, high, s, np.zeros((len(s), 1)), np.ones(1), rules
     )
@@ -193,12 +194,19 @@ def _row_bounds(link: Link, table: RowTable, row: int) -> Bounds:
     return interpolation_bounds(link, row * ROW_WIDTH, cell_width(link), noise)
 
 
-def trusted_cells(link: Link, part: str, coef: Array, edge: Array) -> tuple[Array, Array]:
-    """(line,) each: between which eta are the cells relatively accurate? What falls too steeply ends early there."""
-    if part not in link.steep:
-        return -edge, edge
-    falling = coef[:, :, 0] if part == "complement" else coef[:, ::-1, 0]
-    small = falling < _RARE
-    first = np.where(small.any(axis=1), small.argmax(axis=1), coef.shape[1])
-    last = np.minimum(edge, (first - 0.5 * coef.shape[1]) * cell_width(link))
-    return (-edge, last) if part == "complement" else (-last, edge)
+def trusted_cells(link: Link, part: str, coef: Array) -> tuple[Integers, Integers]:
+    """(line,) each: from which to before which are the cells relatively accurate? What falls too steeply ends early."""
+    lines, cells, _ = coef.shape
+    begin, end = np.zeros(lines, dtype=np.int64), np.full(lines, cells)
+    if part in link.steep:
+        small = (coef[:, :, 0] if part == "complement" else coef[:, ::-1, 0]) < _RARE
+        kept = np.where(small.any(axis=1), small.argmax(axis=1), cells)
+        begin, end = (begin, kept) if part == "complement" else (cells - kept, end)
+    return begin, end
+
+
+def trusted_range(link: Link, part: str, coef: Array, edge: Array) -> tuple[Array, Array]:
+    """The same in eta (line,), not beyond `edge` (line,)."""
+    ends = ((cell - 0.5 * coef.shape[1]) * cell_width(link) for cell in trusted_cells(link, part, coef))
+    low, high = (np.clip(end, -edge, edge) for end in ends)
+    return low, high

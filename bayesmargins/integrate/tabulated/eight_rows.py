@@ -19,7 +19,7 @@ from bayesmargins.integrate.group_tasks import WIDTH
 from bayesmargins.integrate.lanes import EIGHT, VECTOR
 from bayesmargins.integrate.vector_math import WHOLE
 
-__all__ = ["start_of_row", "tile_of"]
+__all__ = ["start_of_row", "tile_of", "times", "whole_bits", "whole_number", "within"]
 
 _FLOAT, _WHOLE, _LANE = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
 
@@ -48,20 +48,63 @@ def tile_of(formula: Callable[..., Sequence[Any]]) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def start_of_row(typing: Any, row: Any) -> Any:
-    """Where row + ROUND begins in a table of eight terms a row: a whole number, with its bits in a float."""
+    """Where a row begins in a table of eight terms a row: a whole number, with its bits in a float."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        row = builder.sub(builder.bitcast(arguments[0], _WHOLE), ir.Constant(_WHOLE, WHOLE))
-        return builder.bitcast(builder.mul(row, ir.Constant(_WHOLE, WIDTH)), _FLOAT)
+        return builder.bitcast(builder.mul(arguments[0], _whole(WIDTH)), _FLOAT)
 
-    return row(row), code
+    return types.float64(types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def whole_number(typing: Any, t: Any) -> Any:
+    """The whole number of t = number + `ROUND`."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.sub(builder.bitcast(arguments[0], _WHOLE), _whole(WHOLE))
+
+    return types.int64(types.float64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def whole_bits(typing: Any, y: Any, without: Any) -> Any:
+    """The whole number that the bits of a float are without the last ones."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.lshr(builder.bitcast(arguments[0], _WHOLE), arguments[1])
+
+    return types.int64(types.float64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def within(typing: Any, k: Any, count: Any) -> Any:
+    """k where it is one of 0, ..., count - 1, and count elsewhere."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.icmp_unsigned("<", *arguments), *arguments)
+
+    return types.int64(types.int64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def times(typing: Any, j: Any, k: Any) -> Any:
+    """j k for whole numbers below 2^32: most processors multiply larger ones one by one."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.mul(*(builder.and_(k, _whole(0xFFFFFFFF)) for k in arguments))
+
+    return types.int64(types.int64, types.int64), code
+
+
+def _whole(number: int) -> Any:
+    return ir.Constant(_WHOLE, number)
 
 
 def _access(*, few: bool) -> tuple[Any, Any, Any]:
     """Intrinsics that read rows, read numbers, write numbers: of eight entries from i on, or up to the last."""
 
     def entries(builder: Any, i: Any, last: Any) -> list[Any]:
-        each = [builder.add(i, ir.Constant(_WHOLE, lane)) for lane in range(WIDTH)]
+        each = [builder.add(i, _whole(lane)) for lane in range(WIDTH)]
         return [builder.select(builder.icmp_signed("<", k, last), k, last) for k in each] if few else each
 
     def at(context: Any, builder: Any, arrays: Any, values: Any, i: Any, last: Any) -> list[Any]:

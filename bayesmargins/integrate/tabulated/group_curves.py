@@ -23,7 +23,7 @@ from bayesmargins.integrate.tabulated.curves import (
     checked_part,
     checked_s,
     covers,
-    trusted_cells,
+    trusted_range,
 )
 from bayesmargins.integrate.tabulated.group_grid import (
     FARTHEST,
@@ -82,7 +82,7 @@ def mixture_curves(
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
     edge = np.where(covered, reach * INSIDE / root, 0.0)
-    low, high = (-edge, edge) if link.normal or not covered.any() else trusted_cells(link, part, coef, edge)
+    low, high = (-edge, edge) if link.normal or not covered.any() else trusted_range(link, part, coef, edge)
     arrays = CurveArrays(coef, root / cell_width(link), low, high, s, shifts, weights, rules)
     return Curves(link, part, arrays, covered, *bounds)
 

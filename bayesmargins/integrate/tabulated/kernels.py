@@ -20,8 +20,8 @@ from numba.extending import overload
 from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.kernels import closed, one_node
 from bayesmargins.integrate.tabulated.bands import BAND_BITS, LEAST
-from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of
-from bayesmargins.integrate.vector_math import ROUND, WHOLE_BITS, middle_of, without_bits
+from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of, times, whole_bits, whole_number, within
+from bayesmargins.integrate.vector_math import ROUND, middle_of
 
 __all__ = [
     "CurveArrays",
@@ -74,15 +74,12 @@ class CurveArrays(NamedTuple):
 class SurfaceArrays(NamedTuple):
     """What do compiled loops read of a surface?"""
 
-    coef: Array  # (band, cell, 8) float: coefficients of heat polynomials around the cell's middle; cells to spare
-    cells: int  # how many of them there are
-    first: float  # number of the first band
+    # (band, cell, 8) float: coefficients of heat polynomials around the cell's middle. What lies outside looks them up
+    # in the last band, or in the cell after the last: there, and where a cell is not accurate, they are NaN
+    coef: Array
+    cells: int  # how many there are in a band
+    first: int  # number of the first band
     per: float  # cells per unit of eta
-    # the range of eta and of 1/4 + s^2 that the cells serve
-    low: float
-    high: float
-    y_low: float
-    y_high: float
     rules: Rules  # for values outside the cells
 
 
@@ -165,17 +162,21 @@ def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: A
         outside += not inside
         x = eta[i] * per + origin  # in half cells, from the middle of the first
         cell = 0.5 * x + ROUND
-        place[i] = start_of_row(cell) if inside else 0.0
+        place[i] = start_of_row(whole_number(cell)) if inside else 0.0
         u[i] = x - 2.0 * (cell - ROUND) if inside else np.nan
     return outside
 
 
 @njit(**INNER)
-def _nothing_outside(outside: int, out: Array) -> None:
-    """0 where there is no cell."""
+def _nothing_outside(out: Array) -> int:
+    """0 where there is no number, and how often that is."""
+    outside = 0
+    for i in range(out.size):
+        outside += out[i] != out[i]
     if outside > 0:
         for i in range(out.size):
             out[i] = out[i] if out[i] == out[i] else 0.0
+    return outside
 
 
 _curve_values, _curve_all = tile_of(_cell_value), tile_of(_cell_all)
@@ -186,7 +187,8 @@ def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array, work: Arr
     """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
     outside = _curve_places(arrays, draw, eta, out, work)
     _curve_values(arrays.coef[draw], out, (work,), (out,))
-    _nothing_outside(outside, out)
+    if outside > 0:
+        _nothing_outside(out)
     return outside
 
 
@@ -198,8 +200,9 @@ def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: A
     for i in range(eta.size):
         d1[i] *= scale
         d2[i] *= 2.0 * scale * scale
-    for values in (out, d1, d2):
-        _nothing_outside(outside, values)
+    if outside > 0:
+        for values in (out, d1, d2):
+            _nothing_outside(values)
     return outside
 
 
@@ -234,14 +237,6 @@ def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
 
 
 @njit(**INNER)
-def surface_far(arrays: SurfaceArrays, order: int, eta: float, s2: float) -> float:
-    """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
-    if (arrays.low <= eta < arrays.high) & (arrays.y_low <= _from_least(s2) < arrays.y_high):
-        return 0.0
-    return exact_value(order, eta, math.sqrt(s2 if s2 > 0.0 else 0.0 * s2), arrays.rules)
-
-
-@njit(**INNER)
 def _from_least(s2: float) -> float:
     """1/4 + s^2, where rounding may have put s^2 below 0."""
     y = s2 + LEAST
@@ -249,24 +244,35 @@ def _from_least(s2: float) -> float:
 
 
 @njit(**INNER)
-def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) -> int:
+def _row_of(arrays: SurfaceArrays, cell: float, y: float) -> int:
+    """Which coefficients belong to a cell, its number + `ROUND`, and to 1/4 + s^2? Those of NaN outside."""
+    bands, lines, _ = arrays.coef.shape
+    band = within(whole_bits(y, BAND_BITS) - arrays.first, bands - 1)
+    return times(band, lines) + within(whole_number(cell), arrays.cells)
+
+
+@njit(**INNER)
+def surface_far(arrays: SurfaceArrays, order: int, eta: float, s2: float) -> float:
+    """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
+    cell = (eta * arrays.per + (0.5 * arrays.cells - 0.5)) + ROUND
+    if not math.isnan(arrays.coef.reshape(-1, TERMS)[_row_of(arrays, cell, _from_least(s2)), 0]):
+        return 0.0
+    return exact_value(order, eta, math.sqrt(s2 if s2 > 0.0 else 0.0 * s2), arrays.rules)
+
+
+@njit(**INNER)
+def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) -> None:
     """A tile of eta and s2 becomes distances from the middles of its cells, as `_heat_value` takes them.
 
-    `place` receives where the coefficients of each cell are; how many lie outside is the answer: eta is NaN there.
+    `place` receives where the coefficients of each cell are.
     """
-    low, high, y_low, y_high = arrays.low, arrays.high, arrays.y_low, arrays.y_high
-    per, width, stride = arrays.per, 1.0 / arrays.per, float(arrays.coef.shape[1])
-    origin, before, outside = 0.5 * arrays.cells - 0.5, WHOLE_BITS + arrays.first, 0
+    per, width, origin = arrays.per, 1.0 / arrays.per, 0.5 * arrays.cells - 0.5
     for i in range(eta.size):
-        y = _from_least(s2[i])
-        inside = (low <= eta[i] < high) & (y_low <= y < y_high)
-        outside += not inside
-        x = eta[i] * per + origin
-        cell, band = x + ROUND, without_bits(y, BAND_BITS) - before
-        eta[i] = (x - (cell - ROUND)) * width if inside else np.nan
+        x, y = eta[i] * per + origin, _from_least(s2[i])
+        cell = x + ROUND
+        place[i] = start_of_row(_row_of(arrays, cell, y))
+        eta[i] = (x - (cell - ROUND)) * width
         s2[i] = y - middle_of(y, BAND_BITS)
-        place[i] = start_of_row(band * stride + cell) if inside else 0.0
-    return outside
 
 
 _surface_values, _surface_all = tile_of(_heat_value), tile_of(_heat_all)
@@ -278,17 +284,17 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> in
 
     eta and s2 are overwritten.
     """
-    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, TERMS)
-    _surface_values(coef, out, (eta, s2), (out,))
-    _nothing_outside(outside, out)
-    return outside
+    _surface_places(arrays, eta, s2, out)
+    _surface_values(arrays.coef.reshape(-1, TERMS), out, (eta, s2), (out,))
+    return _nothing_outside(out)
 
 
 @njit(**INNER)
 def surface_tile_all(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of the surface at a tile of eta and s2; else as `surface_tile`."""
-    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, TERMS)
-    _surface_all(coef, out, (eta, s2), (out, d1, d2))
+    _surface_places(arrays, eta, s2, out)
+    _surface_all(arrays.coef.reshape(-1, TERMS), out, (eta, s2), (out, d1, d2))
+    outside = 0
     for values in (out, d1, d2):
-        _nothing_outside(outside, values)
+        outside = _nothing_outside(values)
     return outside

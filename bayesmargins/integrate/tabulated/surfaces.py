@@ -20,7 +20,7 @@ from bayesmargins.integrate.aligned import aligned
 from bayesmargins.integrate.rules import EPS, strip_of
 from bayesmargins.integrate.tabulated.bands import LEAST, band_of, edge_of, octaves
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials
-from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, checked_part, checked_s, trusted_cells
+from bayesmargins.integrate.tabulated.curves import REACH, checked_part, checked_s, trusted_cells
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
 from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
@@ -98,15 +98,15 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
 
     first, last = band_of(min(s_low, S_MAX)), band_of(min(s_high, S_MAX)) + 1
     table = row_table(link, part, reach)
-    coef, bounds = aligned(last - first, table.cells + _APART, _KEPT), []
+    coef, bounds = aligned(last - first + 1, table.cells + _APART, _KEPT), []
     for begin, end in octaves(first, last):
         bounds.append(_fill(table, begin, coef[begin - first : end - first, : table.cells]))
-    low, high = trusted_cells(link, part, coef[:, : table.cells], np.full(len(coef), reach * INSIDE))
-    arrays = SurfaceArrays(
-        coef, table.cells, float(first), 1.0 / cell_width(link),
-        float(low.max()), float(high.min()), float(edge_of(first)), float(edge_of(last)),
-        make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
-    )  # fmt: skip
+    coef[-1], coef[:, table.cells] = np.nan, np.nan
+    low, high = trusted_cells(link, part, coef[:-1, : table.cells])
+    cell = np.arange(table.cells)
+    coef[:-1, : table.cells][(cell < low[:, None]) | (cell >= high[:, None])] = np.nan
+    rules = make_rules(link, part, np.array([1.01 * S_MAX, s_high]))  # rounding may put s a little above a bound
+    arrays = SurfaceArrays(coef, table.cells, first, 1.0 / cell_width(link), rules)
     rounding = 64.0 * EPS * link.size(reach + math.sqrt(edge_of(last)))
     value, d1, d2 = (max(bound[k] for bound in bounds) + rounding * 16.0**k for k in range(3))
     return Surface(link, part, arrays, value, d1, d2)
