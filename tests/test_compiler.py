@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numba import njit
 from numba.core.compiler import Compiler
 from numba.core.errors import TypingError
+from numba.core.runtime import _nrt_python, rtsys
 
-from bayesmargins.integrate.compiled import APART, INNER, OPTIONS, SUM
+import bayesmargins as bm
+from bayesmargins.integrate.compiled import APART, INNER, MEMORY, OPTIONS, SUM
 from bayesmargins.integrate.compiler import COMPILER, _compiler
 from bayesmargins.integrate.vector_math import vector_exp
 
@@ -101,3 +104,43 @@ def test_unused_objects_are_looked_for_again_after_compiling() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_a_function_that_makes_arrays_says_so() -> None:
+    def size(n: int) -> int:
+        return np.empty(n).size
+
+    with pytest.raises(TypingError, match="Only accept returning of array passed"):
+        njit(**OPTIONS)(size)(3)
+    assert njit(**OPTIONS | MEMORY)(size)(3) == 3
+
+
+def asked(family: str, rows: int, groups: str) -> Callable[[], Any]:
+    """What takes kernels that make arrays: with many rows tables, with few sums node by node."""
+    rng, draws, K = np.random.default_rng(1), 4, 2 if family == "categorical" else 1
+    y = pd.Series(np.arange(rows) % (K + 1))
+    data = pd.DataFrame({"x": rng.normal(size=rows), "g": np.arange(rows) % 6, "y": y.astype(str) if K == 2 else y})
+    beta, b = rng.normal(size=(1, draws, K, 2)), {"g": rng.normal(size=(1, draws, K, 6, 1))}
+    Sigma = {"g": np.broadcast_to(np.eye(K), (1, draws, K, K))}
+    if K == 1:
+        beta, b = beta[:, :, 0], {"g": b["g"][:, :, 0]}
+    post = bm.from_draws("y ~ x + (1 | g)", data, family=family, beta=beta, b=b, Sigma=Sigma)
+    return lambda: (bm.avg_comparisons(post, "x", groups=groups), bm.avg_slopes(post, "x", groups=groups))
+
+
+@pytest.mark.parametrize(
+    ("family", "rows"), [("bernoulli", 600_000), ("bernoulli", 60), ("poisson", 60), ("categorical", 60)]
+)
+@pytest.mark.parametrize("groups", ["existing", "new"])
+def test_what_is_made_is_given_back(family: str, rows: int, groups: str) -> None:
+    ask = asked(family, rows, groups)
+    ask()  # compiles
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        ask()
+        after = rtsys.get_allocation_stats()
+    finally:
+        _nrt_python.memsys_disable_stats()
+    assert after.alloc - before.alloc == after.free - before.free
+    assert after.mi_alloc - before.mi_alloc == after.mi_free - before.mi_free
