@@ -17,6 +17,7 @@ from bayesmargins.evaluate.tiles import (
     Groups,
     Scales,
     Terms,
+    Variance,
     Weights,
     add_tile,
     eta_tile,
@@ -42,6 +43,7 @@ def pass_of_values(
     end: int,
     work: Array,
     terms: Terms,
+    variance: Variance | None,
     groups: Groups | None,
     scales: Scales | None,
     integrand: Any,
@@ -54,8 +56,8 @@ def pass_of_values(
     """What these rows add to the averages of these draws, out (draw, cell): the blocks of lines from begin to end.
 
     `lines` (some,) are those of `draws` (line,) and of the integrand that are done; `far` (line,) receives how many
-    values of each were left out; `work` (10, 512) are zeros to work in. `groups` and `scales` compiled for None
-    cost nothing.
+    values of each were left out; `work` (10, 512) are zeros to work in. `variance`, `groups` and `scales` compiled
+    for None cost nothing.
     """
     eta, s2, value, moved, spread, term = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
@@ -64,8 +66,8 @@ def pass_of_values(
             for line in lines[block * TOGETHER : (block + 1) * TOGETHER]:
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
-                if terms.base_s2.size > 0:
-                    s2_tile(terms, draw, first, s2[:m])
+                if variance is not None:
+                    s2_tile(variance, draw, first, s2[:m])
                 if groups is None:
                     far[line] += values(integrand, line, eta[:m], s2, value[:m])
                 else:
@@ -90,7 +92,9 @@ def pass_of_slopes(
     end: int,
     work: Array,
     terms: Terms,
+    variance: Variance | None,
     changes: Terms,
+    changes_of_variance: Variance | None,
     groups: Groups | None,
     scales: Scales | None,
     integrand: Any,
@@ -102,7 +106,7 @@ def pass_of_slopes(
 ) -> None:
     """What these rows add to the averaged slopes of these draws: E[h'] d eta/dx + E[h''] / 2 d s2/dx.
 
-    `changes` are the terms of the derivatives of eta and s2; all else is as for `pass_of_values`.
+    `changes` and `changes_of_variance` are those of the derivatives; all else is as for `pass_of_values`.
     """
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     moved, spread, changed, slope = work[6], work[7], work[8], work[9]
@@ -113,15 +117,15 @@ def pass_of_slopes(
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
                 eta_tile(changes, draw, first, d_eta[:m])
-                if terms.base_s2.size > 0:
-                    s2_tile(terms, draw, first, s2[:m])
-                if changes.base_s2.size > 0:
-                    s2_tile(changes, draw, first, d_s2[:m])
+                if variance is not None:
+                    s2_tile(variance, draw, first, s2[:m])
+                if changes_of_variance is not None:
+                    s2_tile(changes_of_variance, draw, first, d_s2[:m])
                 if groups is None:
                     far[line] += derivatives(integrand, line, eta[:m], s2, d1[:m], d2[:m])
                     for i in range(m):
                         slope[i] = d1[i] * d_eta[i]
-                    if changes.base_s2.size > 0:
+                    if changes_of_variance is not None:
                         for i in range(m):
                             slope[i] += 0.5 * (d2[i] * d_s2[i])
                 else:
@@ -136,7 +140,7 @@ def pass_of_slopes(
                         weight = groups.weights[g]
                         for i in range(m):
                             slope[i] += weight * (d1[i] * changed[i])
-                        if changes.base_s2.size > 0:
+                        if changes_of_variance is not None:
                             for i in range(m):
                                 slope[i] += 0.5 * weight * (d2[i] * d_s2[i])
                 if scales is not None:

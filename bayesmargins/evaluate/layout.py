@@ -14,7 +14,7 @@ from bayesmargins.integrate.aligned import aligned
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.evaluate.terms import Shift
-    from bayesmargins.evaluate.tiles import Groups, Scales, Terms, Weights
+    from bayesmargins.evaluate.tiles import Groups, Scales, Terms, Variance, Weights
 
 __all__ = ["Laid", "lay_out"]
 
@@ -26,8 +26,10 @@ _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 class Laid(NamedTuple):
     """What does a pass go over?"""
 
-    terms: Terms  # of eta, and of s2
+    terms: Terms  # of eta
+    variance: Variance | None  # s2, where rows have one
     changes: Terms | None  # their derivatives, for slopes
+    changes_of_variance: Variance | None
     # fitted groups that are looked up one by one, without their effects, which differ from draw to draw
     groups: Groups | None
     scales: Scales | None  # what averages are multiplied by
@@ -38,11 +40,10 @@ class Laid(NamedTuple):
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
     """How are a chunk's rows laid out for these draws? "rise" is the average times the slope of its scale's log."""
-    from bayesmargins.evaluate.terms import in_order, largest, typical_variance, value_terms
-    from bayesmargins.evaluate.tiles import Scales
+    from bayesmargins.evaluate.terms import largest, terms_of, typical_variance, variance_of
 
-    with_s2 = source.kind in ("bare", "surface")
-    terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
+    terms = terms_of(draws, chunk.rows, chunk.plan, source.shifts)
+    variance = variance_of(draws, chunk.rows, chunk.plan) if source.kind in ("bare", "surface") else None
     turned = part == "slope" and chunk.scale is not None  # what is looked up falls where the inverse link rises
     weights, scales = _weights(chunk, -1.0 if turned else 1.0), _scales(chunk, part)
     order, size = None, _LINES
@@ -51,21 +52,31 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
-    changes = _changes(draws, link, chunk) if part == "slope" else None
+    changes, changes_of_variance = _changes(draws, link, chunk) if part == "slope" else (None, None)
     groups = _groups(chunk) if source.one_by_one else None
     if groups is not None:
         size = int(np.clip(_LINES // len(groups.weights), 64, _LINES))
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
-    laid = Laid(terms, changes, groups, scales, weights, largest(terms, which)[0], size)
-    if order is None:
-        return laid
+    reach = largest(terms, which)
+    laid = Laid(terms, variance, changes, changes_of_variance, groups, scales, weights, reach, size)
+    return laid if order is None else _in_order(laid, order)
+
+
+def _in_order(laid: Laid, order: np.ndarray) -> Laid:
+    """The same rows in another order."""
+    from bayesmargins.evaluate.terms import in_order, variance_in_order
+    from bayesmargins.evaluate.tiles import Scales
+
+    scales, groups = laid.scales, laid.groups
     return laid._replace(
-        terms=in_order(terms, order),
-        changes=None if changes is None else in_order(changes, order),
+        terms=in_order(laid.terms, order),
+        variance=variance_in_order(laid.variance, order),
+        changes=laid.changes and in_order(laid.changes, order),
+        changes_of_variance=variance_in_order(laid.changes_of_variance, order),
         groups=groups and groups._replace(Z=groups.Z[:, order], changes=groups.changes[:, order]),
-        scales=None if scales is None else Scales(*(in_order(of, order) if len(of.base) else of for of in scales)),
-        weights=weights.in_order(order),
+        scales=scales and Scales(*(in_order(of, order) if len(of.base) else of for of in scales)),
+        weights=laid.weights.in_order(order),
     )
 
 
@@ -75,12 +86,14 @@ def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     return order[np.argsort(cells[order], kind="stable")]
 
 
-def _changes(draws: Draws, link: Link, chunk: Chunk) -> Terms:
-    from bayesmargins.evaluate.terms import change_terms
+def _changes(draws: Draws, link: Link, chunk: Chunk) -> tuple[Terms, Variance | None]:
+    """The derivatives of eta and of s2."""
+    from bayesmargins.evaluate.terms import change_of_variance, terms_of
 
     assert chunk.d_rows is not None
     shifts = _changes_of_shifts(draws, link, chunk)
-    return change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, shifts)
+    of_variance = change_of_variance(draws, chunk.rows, chunk.d_rows, chunk.plan)
+    return terms_of(draws, chunk.d_rows, chunk.plan, shifts), of_variance
 
 
 def _groups(chunk: Chunk) -> Groups:
@@ -106,18 +119,17 @@ def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, .
 
 def _scales(chunk: Chunk, part: str) -> Scales | None:
     """exp of a linear predictor, and for "rise" its derivative."""
-    from bayesmargins.evaluate.terms import change_terms, no_terms, value_terms
+    from bayesmargins.evaluate.terms import no_terms, terms_of
     from bayesmargins.evaluate.tiles import Scales
 
     scale = chunk.scale
     if scale is None:
         return None
-    of = scale.draws, scale.rows
-    log = value_terms(*of, scale.plan, (), with_s2=False)
+    log = terms_of(scale.draws, scale.rows, scale.plan)
     if part != "rise":
         return Scales(log, no_terms())
     assert scale.d_rows is not None
-    return Scales(log, change_terms(*of, scale.d_rows, scale.plan, (), with_s2=False))
+    return Scales(log, terms_of(scale.draws, scale.d_rows, scale.plan))
 
 
 def _weights(chunk: Chunk, sign: float) -> Weights:

@@ -56,7 +56,7 @@ class Tables:
         draws: np.ndarray,
         passed: Passed,
     ) -> None:
-        from bayesmargins.evaluate.terms import largest
+        from bayesmargins.evaluate.terms import largest, largest_variance
 
         laid = lay_out(self.draws, self.link, chunk, source, part, draws)
         out = whole = passed.values["slope" if part == "rise" else part]
@@ -64,14 +64,15 @@ class Tables:
             out = np.zeros_like(
                 whole
             )  # a sum of chunks: adding row by row to what is large already would round each time
-        steep = (1.0, 0.0) if laid.changes is None else largest(laid.changes, draws)
+        steep = 1.0 if laid.changes is None else largest(laid.changes, draws)
+        widening = largest_variance(laid.changes_of_variance, draws)
         for start in range(0, len(draws), laid.size):
             lines = draws[start : start + laid.size]
             here, moved, rises = _with_effects(laid, self.draws, chunk, lines)
             found = self.lookups.found(source, chunk, part, lines, laid.reach + moved)
             _run(here, found, lines, out)
             value, d1, d2 = found.bounds
-            bound = value if laid.changes is None else d1 * (steep[0] + rises) + d2 * steep[1] / 2
+            bound = value if laid.changes is None else d1 * (steep + rises) + d2 * widening / 2
             passed.note(found.method, bound * _size(laid, lines), found.nodes)
             self.tick(len(lines) * len(chunk.rows.offset))
         if out is not whole:
@@ -86,7 +87,7 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
         return 1.0
     with np.errstate(over="ignore"):
         size = float(np.exp(highest(laid.scales.log, lines)))
-    return size * largest(laid.scales.times, lines)[0] if len(laid.scales.times.base) else size
+    return size * largest(laid.scales.times, lines) if len(laid.scales.times.base) else size
 
 
 def _with_effects(laid: Laid, draws: Draws, chunk: Chunk, lines: np.ndarray) -> tuple[Laid, float, float]:
@@ -108,7 +109,8 @@ def _run(laid: Laid, found: Found, draws: np.ndarray, out: np.ndarray) -> None:
     from bayesmargins.evaluate.kernels import TOGETHER, WORK, pass_of_slopes, pass_of_values
 
     over = pass_of_values if laid.changes is None else pass_of_slopes
-    terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
+    values = laid.terms, laid.variance
+    terms = values if laid.changes is None else (*values, laid.changes, laid.changes_of_variance)
     far = np.zeros(len(draws), dtype=np.int64)
 
     def run(integrand: Any, lines: np.ndarray) -> None:

@@ -9,25 +9,28 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
-from bayesmargins.evaluate.tiles import Terms
+from bayesmargins.evaluate.tiles import Terms, Variance
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate.aligned import columns, even
 
 __all__ = [
     "Shift",
-    "change_terms",
+    "change_of_variance",
     "group_effects",
     "group_shifts",
     "highest",
     "in_order",
     "largest",
+    "largest_variance",
     "log_mean_exp",
     "mean_effects",
     "no_terms",
+    "terms_of",
     "typical_variance",
-    "value_terms",
     "variance_at",
+    "variance_in_order",
     "variance_limits",
+    "variance_of",
 ]
 
 
@@ -42,25 +45,36 @@ class Shift:
     b: np.ndarray  # (draw, term): the effects
 
 
-def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True) -> Terms:
-    """What does eta of these rows consist of, and s2 of what is integrated, unless it is known already?"""
-    factors = plan.integrated if with_s2 else ()
-    return _terms(draws, rows, plan, shifts, [p for f in factors for p in _squares(rows.Z[f])], factors)
+def terms_of(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift] = ()) -> Terms:
+    """What does eta of these rows, or its derivative, consist of? Columns that do not vary are one number."""
+    columns_of_eta, sure = [rows.offset, *rows.X.T], np.ones((len(draws.beta), 1))
+    of_eta = _combination(columns_of_eta, np.hstack([sure, draws.beta]), len(rows.offset))
+    return Terms(*of_eta, *_lookups(rows, plan, shifts, len(draws.beta)))
 
 
-def change_terms(
-    draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True
-) -> Terms:
-    """What do the derivatives of eta and of s2 consist of? Columns that do not change are left out."""
-    moving = [f for f in plan.integrated if with_s2 and np.any(np.nan_to_num(d_rows.Z[f]))]
-    products = [p for f in moving for p in _square_changes(rows.Z[f], d_rows.Z[f])]
-    return _terms(draws, d_rows, plan, shifts, products, moving)
+def variance_of(draws: Draws, rows: Rows, plan: GroupPlan) -> Variance | None:
+    """What does s2 of these rows consist of? None where nothing is integrated."""
+    products = [product for factor in plan.integrated for product in _squares(rows.Z[factor])]
+    return _variance(draws, products, plan.integrated, len(rows.offset))
+
+
+def change_of_variance(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan) -> Variance | None:
+    """What does the derivative of s2 consist of? None where it is 0."""
+    moving = [factor for factor in plan.integrated if np.any(np.nan_to_num(d_rows.Z[factor]))]
+    products = [product for factor in moving for product in _square_changes(rows.Z[factor], d_rows.Z[factor])]
+    return _variance(draws, products, moving, len(rows.offset))
+
+
+def _variance(draws: Draws, products: Sequence[np.ndarray], factors: Sequence[str], n: int) -> Variance | None:
+    if not products:
+        return None
+    return Variance(*_combination(products, _upper(draws.Sigma, factors, len(draws.beta)), n))
 
 
 def no_terms() -> Terms:
     """Those of no rows."""
     of, none, where = np.empty((0, 0)), np.empty(0), np.empty((0, 0), dtype=np.int64)
-    return Terms(none, of, of, of, where, of, none, of, of)
+    return Terms(none, of, of, of, where, of)
 
 
 def highest(terms: Terms, draws: np.ndarray) -> float:
@@ -72,21 +86,6 @@ def highest(terms: Terms, draws: np.ndarray) -> float:
         used = np.unique(where)
         of_columns += (np.abs(terms.b[draws][:, used]).max(axis=1, initial=0.0)) * np.abs(z).max(initial=0.0)
     return float((terms.base[draws] + of_columns).max(initial=-np.inf))
-
-
-def _terms(
-    draws: Draws,
-    rows: Rows,
-    plan: GroupPlan,
-    shifts: Sequence[Shift],
-    products: Sequence[np.ndarray],
-    factors: Sequence[str],
-) -> Terms:
-    columns_of_eta, sure = [rows.offset, *rows.X.T], np.ones((len(draws.beta), 1))
-    base, X, beta = _combination(columns_of_eta, np.hstack([sure, draws.beta]), len(rows.offset))
-    Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
-    base_s2, W, Sigma = _combination(products, _upper(draws.Sigma, factors, len(draws.beta)), len(rows.offset))
-    return Terms(base, X, beta, Z, where, b, base_s2 if products else base_s2[:0], W, Sigma)
 
 
 def _combination(
@@ -211,10 +210,14 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
     return total
 
 
-def in_order(terms: Terms, order: np.ndarray) -> Terms:
+def in_order(of: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
-    X, W = (columns(of, len(order), order) for of in (terms.X, terms.W))
-    return terms._replace(X=X, W=W, Z=terms.Z[:, order], where=terms.where[:, order])
+    return of._replace(X=columns(of.X, len(order), order), Z=of.Z[:, order], where=of.where[:, order])
+
+
+def variance_in_order(of: Variance | None, order: np.ndarray) -> Variance | None:
+    """That of the same rows in another order."""
+    return of and of._replace(W=columns(of.W, len(order), order))
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
@@ -236,17 +239,20 @@ def log_mean_exp(draws: Draws, z: Mapping[str, np.ndarray], mixture: Mixture) ->
     return np.concatenate([logsumexp(groups, axis=1, b=mixture.weights, keepdims=True) for groups in shifts])
 
 
-def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
-    """No eta, and no s2, that these terms add up to in these draws is larger (absolute)."""
+def largest(of: Terms, draws: np.ndarray) -> float:
+    """No eta that these terms add up to in these draws is larger (absolute)."""
+    by_groups = np.abs(of.b[draws]).max(initial=0.0) * _sizes(of.Z).sum()
+    return _largest(of.base[draws], of.X, of.beta[draws]) + float(by_groups)
 
-    def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
-        return float((np.abs(coefficients[draws]) @ _sizes(columns)).max(initial=0.0))
 
-    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * _sizes(terms.Z).sum()
-    base, base_s2 = (
-        float(np.abs(of[draws]).max(initial=0.0)) if len(of) else 0.0 for of in (terms.base, terms.base_s2)
-    )
-    return base + reach(terms.X, terms.beta) + float(by_groups), base_s2 + reach(terms.W, terms.Sigma)
+def largest_variance(of: Variance | None, draws: np.ndarray) -> float:
+    """No s2, or derivative, is larger (absolute)."""
+    return 0.0 if of is None else _largest(of.base[draws], of.W, of.Sigma[draws])
+
+
+def _largest(base: np.ndarray, columns: np.ndarray, coefficients: np.ndarray) -> float:
+    most = (np.abs(coefficients) @ _sizes(columns)).max(initial=0.0)
+    return float(np.abs(base).max(initial=0.0)) + float(most)
 
 
 def _sizes(columns: np.ndarray) -> np.ndarray:

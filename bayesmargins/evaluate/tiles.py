@@ -11,7 +11,18 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART, INNER, PASTED
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["Groups", "Scales", "Terms", "Weights", "add_tile", "eta_tile", "move_tile", "s2_tile", "scale_tile"]
+__all__ = [
+    "Groups",
+    "Scales",
+    "Terms",
+    "Variance",
+    "Weights",
+    "add_tile",
+    "eta_tile",
+    "move_tile",
+    "s2_tile",
+    "scale_tile",
+]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -30,10 +41,14 @@ class Terms(NamedTuple):
     Z: Array  # (lookup, row): what a group effect multiplies
     where: Integers  # (lookup, row): which group effect
     b: Array  # (draw, effect): the group effects
-    # s2, or its derivative, likewise: W (product, row) are products of z. base_s2 is empty where there is none
-    base_s2: Array
-    W: Array
-    Sigma: Array
+
+
+class Variance(NamedTuple):
+    """What s2 of a chunk's rows, or its derivative, consists of, likewise."""
+
+    base: Array  # (draw,)
+    W: Array  # (product, row): products of z
+    Sigma: Array  # (draw, product)
 
 
 class Groups(NamedTuple):
@@ -90,9 +105,9 @@ def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
 
 
 @njit(**INNER)
-def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
+def s2_tile(variance: Variance, draw: int, first: int, out: Array) -> None:
     """The variance of a tile, or its derivative."""
-    _combine(terms.base_s2[draw], terms.W, terms.Sigma[draw], first, out)
+    _combine(variance.base[draw], variance.W, variance.Sigma[draw], first, out)
 
 
 @njit(**INNER)
