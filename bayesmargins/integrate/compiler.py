@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from llvmlite.binding import create_pass_builder, create_pipeline_tuning_options
 from numba import version_info
 from numba.core.analysis import compute_cfg_from_blocks
 from numba.core.cgutils import alloca_once
@@ -64,6 +63,8 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         module.data_layout = self._final_module.data_layout  # the passes of the whole module do the rest
 
     def _optimize_final_module(self) -> None:
+        from llvmlite.binding import create_pass_builder, create_pipeline_tuning_options  # those of old numba have none
+
         # To unroll loops took a twentieth of all compiling, and no loop ran faster for it.
         tuning = create_pipeline_tuning_options(speed_level=3)
         tuning.loop_vectorization, tuning.slp_vectorization, tuning.loop_unrolling = True, False, False
