@@ -258,6 +258,7 @@ FIVE = made(a=[1, 2], b=["u", "v"], c=["u", "v"], d=["u", "v"], e=["u", "v"])
 THIRTY = made(x=AGE, y=["a", "b"], g=[f"g{k}" for k in range(30)])
 THREE = SHAPES["three columns"]
 LEVELS = SHAPES["levels"]
+LABELLED = pd.DataFrame({("a", "x"): [1, 2], ("b", "x"): [3, 4]}, index=pd.MultiIndex.from_tuples([("u", 1), ("v", 2)]))
 REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
     (bm.ResultError, "was given two places", lambda p: bm.plot_predictions(THREE, "age", "age")),
     (bm.ResultError, "are the same place", lambda p: bm.plot_predictions(THREE, colour="arm", by="age")),
@@ -281,6 +282,15 @@ REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
         lambda p: bm.plot_predictions(p, "week", curves="ID", newdata=p.design.data.drop(columns="ID")),
     ),
     (bm.ResultError, "draws waiting times", lambda p: bm.plot_survival(p)),
+    *(
+        (bm.ResultError, "belongs to the question", lambda p, n=name, g=given: bm.plot_predictions(LEVELS, **{n: g}))
+        for name in ("data", "means", "curves")
+        for given in (LABELLED, LABELLED.columns, np.array([1, 2]), LABELLED.iloc[:0])
+    ),
+    *(
+        (bm.ResultError, f"{name}=.*must be", lambda p, n=name: bm.plot_predictions(p, "week", **{n: LABELLED}))
+        for name in ("data", "means", "curves")
+    ),
     (bm.ResultError, "data=True draws y", lambda p: bm.plot_predictions(p, "week", data=True, target="link")),
 ]
 
