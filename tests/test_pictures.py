@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bayesmargins as bm
+from bayesmargins.plots.fitting_text import by_clauses
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.provenance import Provenance, make_result
@@ -245,6 +246,26 @@ def test_curves_of_groups_are_those_of_their_own_rows(post: bm.Posterior) -> Non
     lines = [np.asarray(line.get_ydata()) for line in ax.lines if line.get_gid() is None and len(line.get_xdata()) == 2]
     wanted = own.transpose("ID", "week").to_numpy()
     np.testing.assert_allclose(sorted(map(tuple, lines[: len(wanted)])), sorted(map(tuple, wanted)), rtol=1e-9)
+
+
+def test_the_more_groups_the_thinner_and_fainter_their_curves(post: bm.Posterior) -> None:
+    def look(n: int) -> tuple[float, float]:
+        some = post.design.data[post.design.data["ID"].isin(post.design.data["ID"].unique()[:n])]
+        ax = bm.plot_predictions(post, {"week": [0, 6]}, curves="ID", newdata=some)
+        (one, *_) = [li for li in ax.lines if li.get_gid() is None and li.get_alpha() is not None]
+        return one.get_linewidth(), one.get_alpha()
+
+    few, many = look(3), look(50)
+    assert few[0] > many[0]
+    assert few[1] > many[1]
+
+
+def test_captions_break_between_clauses() -> None:
+    text = "median and interval; by weights of the draws; power-scaling moves none of the 18 entries."
+    assert by_clauses(text, 4.0, 9.0) == (
+        "median and interval; by weights of the draws;\npower-scaling moves none of the 18 entries."
+    )
+    assert by_clauses(text, 20.0, 9.0) == text
 
 
 def test_an_arm_that_a_group_never_had_has_no_curve(post: bm.Posterior) -> None:
