@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import reference
 import xarray as xr
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -301,6 +302,14 @@ REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
         bm.DataError,
         "curves='ID'",
         lambda p: bm.plot_predictions(p, "week", curves="ID", newdata=p.design.data.drop(columns="ID")),
+    ),
+    *(
+        (
+            bm.ResultError,
+            "labels=.*dict of column to text",
+            lambda p, g=given: bm.plot_survival(reference.posterior("v_weibull"), "sex", labels=g),
+        )
+        for given in (LABELLED, 1.5, ["time"])
     ),
     (bm.ResultError, "draws waiting times", lambda p: bm.plot_survival(p)),
     *(
