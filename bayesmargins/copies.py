@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.computed_columns import functions_of, with_computed
-from bayesmargins.design import Column, Design, require_columns
+from bayesmargins.design import Column, Design, held_type, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, warn
 from bayesmargins.settable import check_value, column_of, hint_of
 from bayesmargins.spreads import PAIRS, spread_values
@@ -88,7 +88,7 @@ def _as_float(series: pd.Series) -> np.ndarray:
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         raise DataError(
-            f"A step is added to numbers, and column {series.name!r} holds {series.dtype}, starting with "
+            f"A step is added to numbers, and column {series.name!r} holds {held_type(series)}, starting with "
             f"{shown(series.iloc[0])}. Convert it with pandas.to_numeric."
         ) from None
 

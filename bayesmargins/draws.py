@@ -138,6 +138,8 @@ def _as_float(array: np.ndarray, what: str) -> np.ndarray:
         return array.astype(np.float64)
     except OverflowError:
         raise PosteriorError(f"{what} holds integers that are larger than any float.") from None
+    except ValueError:  # a Decimal that signals
+        raise PosteriorError(f"{what} holds values that no float stands for, such as Decimal('sNaN').") from None
 
 
 def in_the_order_of(values: xr.DataArray, like: xr.DataArray | xr.Dataset, what: str, of: str) -> xr.DataArray:

@@ -254,6 +254,9 @@ def test_what_cannot_be_checked_is_refused() -> None:
     post = _made("y ~ x + (1 | g)", "poisson")
     with pytest.raises(bm.EstimandError, match="allowed are 'own'"):
         bm.check(post, groups="zero")
+    for ill in (post, post.design.data, True, 1.5, ["own", post], np.array([1, 2]), pd.Series(["own", "old"]), ()):
+        with pytest.raises(bm.EstimandError, match=r"(?s)groups=.*allowed are 'own'"):
+            bm.check(post, groups=ill)
     with pytest.raises(bm.EstimandError, match=r"Did you mean 'day'\?"):
         bm.check(post, by="days")
     with pytest.raises(bm.PosteriorError, match="have seen no data"):

@@ -130,6 +130,19 @@ def test_fits_on_a_cluster_have_the_draws_of_fits_here(client: Any) -> None:
         assert found.design is good.design
 
 
+@pytest.mark.sampling
+def test_a_worker_that_goes_on_to_nuts_says_for_which_model(capfd: pytest.CaptureFixture[str]) -> None:
+    """A client whose only worker is a thread of this process, so that what it prints is caught."""
+    model = bm.GLMM("y ~ x", _model().design.data)
+    here = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    short = {"draws": 10, "tune": 10, "chains": 2, "ess": None, "random_seed": 1, "progressbar": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of chains that short
+        with distributed.LocalCluster(**here, silence_logs=50) as cluster, distributed.Client(cluster) as alone:
+            bm.fit_many({"north": model}, client=alone, **short)
+    assert "models['north']: sampler='independent' is not used, NUTS is" in capfd.readouterr().err
+
+
 def test_what_is_no_client_is_refused() -> None:
     model = _model()
     for call in (lambda: model.fit(client="here"), lambda: bm.fit_many([model], client="here", progressbar=False)):

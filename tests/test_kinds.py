@@ -8,6 +8,7 @@ import enum
 import fractions
 import os
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,20 @@ def test_covariates_without_a_plain_meaning_are_refused(column: Any, said: str) 
     data = DATA.assign(z=pd.Series(column).set_axis(DATA.index))
     with pytest.raises(bm.DataError, match=said):
         bm.GLMM("y ~ x + z + (1 | g)", data, "bernoulli")
+
+
+def test_objects_beside_none_are_named_alike_at_the_fit_and_in_newdata() -> None:
+    """By the types of what is there, never as `object`."""
+    whole, mixed = ([1, None, 2, 3] * 20, [1, None, "a", 3] * 20)
+    post = random_posterior("y ~ x + z + (1 | g)", DATA.assign(z=np.arange(80.0)), "bernoulli")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)  # of rows dropped, and of estimates that are NaN
+        for column, said in ((whole, r"types \['int'\]"), (mixed, r"types \['int', 'str'\]")):
+            data = DATA.assign(z=pd.Series(column, dtype=object).set_axis(DATA.index))
+            with pytest.raises(bm.DataError, match=f"Column 'z' holds values of the {said}"):
+                bm.GLMM("y ~ x + z + (1 | g)", data, "bernoulli", missing="drop")
+            with pytest.raises(bm.DataError, match=f"holds values of the {said} here"):
+                bm.predictions(post, data)
 
 
 def test_groups_in_lists_are_refused() -> None:

@@ -11,12 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import reference
 import xarray as xr
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bayesmargins as bm
+from bayesmargins.plots.fitting_text import by_clauses
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.provenance import Provenance, make_result
@@ -247,6 +249,26 @@ def test_curves_of_groups_are_those_of_their_own_rows(post: bm.Posterior) -> Non
     np.testing.assert_allclose(sorted(map(tuple, lines[: len(wanted)])), sorted(map(tuple, wanted)), rtol=1e-9)
 
 
+def test_the_more_groups_the_thinner_and_fainter_their_curves(post: bm.Posterior) -> None:
+    def look(n: int) -> tuple[float, float]:
+        some = post.design.data[post.design.data["ID"].isin(post.design.data["ID"].unique()[:n])]
+        ax = bm.plot_predictions(post, {"week": [0, 6]}, curves="ID", newdata=some)
+        (one, *_) = [li for li in ax.lines if li.get_gid() is None and li.get_alpha() is not None]
+        return one.get_linewidth(), one.get_alpha()
+
+    few, many = look(3), look(50)
+    assert few[0] > many[0]
+    assert few[1] > many[1]
+
+
+def test_captions_break_between_clauses() -> None:
+    text = "median and interval; by weights of the draws; power-scaling moves none of the 18 entries."
+    assert by_clauses(text, 4.0, 9.0) == (
+        "median and interval; by weights of the draws;\npower-scaling moves none of the 18 entries."
+    )
+    assert by_clauses(text, 20.0, 9.0) == text
+
+
 def test_an_arm_that_a_group_never_had_has_no_curve(post: bm.Posterior) -> None:
     ax = bm.plot_predictions(post, {"week": [0, 6]}, by="trt", curves="ID")
     data = post.design.data
@@ -258,6 +280,7 @@ FIVE = made(a=[1, 2], b=["u", "v"], c=["u", "v"], d=["u", "v"], e=["u", "v"])
 THIRTY = made(x=AGE, y=["a", "b"], g=[f"g{k}" for k in range(30)])
 THREE = SHAPES["three columns"]
 LEVELS = SHAPES["levels"]
+LABELLED = pd.DataFrame({("a", "x"): [1, 2], ("b", "x"): [3, 4]}, index=pd.MultiIndex.from_tuples([("u", 1), ("v", 2)]))
 REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
     (bm.ResultError, "was given two places", lambda p: bm.plot_predictions(THREE, "age", "age")),
     (bm.ResultError, "are the same place", lambda p: bm.plot_predictions(THREE, colour="arm", by="age")),
@@ -280,7 +303,24 @@ REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
         "curves='ID'",
         lambda p: bm.plot_predictions(p, "week", curves="ID", newdata=p.design.data.drop(columns="ID")),
     ),
+    *(
+        (
+            bm.ResultError,
+            "labels=.*dict of column to text",
+            lambda p, g=given: bm.plot_survival(reference.posterior("v_weibull"), "sex", labels=g),
+        )
+        for given in (LABELLED, 1.5, ["time"])
+    ),
     (bm.ResultError, "draws waiting times", lambda p: bm.plot_survival(p)),
+    *(
+        (bm.ResultError, "belongs to the question", lambda p, n=name, g=given: bm.plot_predictions(LEVELS, **{n: g}))
+        for name in ("data", "means", "curves")
+        for given in (LABELLED, LABELLED.columns, np.array([1, 2]), LABELLED.iloc[:0])
+    ),
+    *(
+        (bm.ResultError, f"{name}=.*must be", lambda p, n=name: bm.plot_predictions(p, "week", **{n: LABELLED}))
+        for name in ("data", "means", "curves")
+    ),
     (bm.ResultError, "data=True draws y", lambda p: bm.plot_predictions(p, "week", data=True, target="link")),
 ]
 

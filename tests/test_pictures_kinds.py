@@ -314,6 +314,10 @@ def test_pictures_are_drawn_on_axes_that_are_given(
     assert bm.plot_attenuation(attenuation.isel(week=[0]), ax=axes[4]) is axes[4]
 
 
+def test_a_null_that_no_array_of_integers_holds_is_a_number() -> None:
+    assert bm.plot_densities(BLOCKS, null=2**64).get_xlim()[1] > 2**64
+
+
 REFUSED: list[tuple[str, Callable[[bm.Posterior], Any]]] = [
     ("must be one of .*'descending'", lambda p: bm.plot_forest(BLOCKS, sort="up")),
     (r"headings='severty'.* Did you mean 'severity'", lambda p: bm.plot_forest(BLOCKS, headings="severty")),

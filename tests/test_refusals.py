@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,10 @@ def test_a_step_of_what_is_no_column_of_numbers_is_refused(change, message):
     assert "week" in post.design.columns
     with pytest.raises(bm.DataError, match=message):
         bm.avg_comparisons(post, "week", newdata=change(post.design.data))
+
+
+def test_an_integer_beyond_64_bits_is_a_number_and_a_signalling_decimal_is_none() -> None:
+    assert bm.equals(2**64) == bm.equals(2.0**64)
+    with pytest.raises(bm.PosteriorError, match="beta holds values that no float stands for"):
+        bm.from_draws("y ~ 1 + (1 | g)", levels={"g": ["a"]}, family="poisson",
+                      beta=np.array([[[decimal.Decimal("sNaN")]]]), Sigma={"g": np.ones((1, 1, 1, 1))})  # fmt: skip

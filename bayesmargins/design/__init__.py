@@ -9,7 +9,7 @@ columns) and `tables_in` (any library's frame) know none.
 """
 
 from bayesmargins.design.building import build_design, build_part
-from bayesmargins.design.columns import Column, missing_rows, require_columns
+from bayesmargins.design.columns import Column, held_type, missing_rows, require_columns
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.formula_reading import required_columns
@@ -51,6 +51,7 @@ __all__ = [
     "designs_by_category",
     "expression",
     "freeze_column",
+    "held_type",
     "missing_rows",
     "mixture_strata",
     "orthonormal_basis",

@@ -280,8 +280,13 @@ def holds_numbers(series: pd.Series) -> bool:
 
 
 def held_type(series: pd.Series) -> str:
-    """What a column holds, in one word: text is ``str``, whichever type a version of pandas gives it."""
-    return "str" if pd.api.types.infer_dtype(series, skipna=True) == "string" else str(series.dtype)
+    """What a column holds: text is ``str``, whichever type a version of pandas gives it; objects by their types."""
+    if pd.api.types.infer_dtype(series, skipna=True) == "string":
+        return "str"
+    if not pd.api.types.is_object_dtype(series.dtype):
+        return str(series.dtype)
+    kinds = sorted({type(v).__name__ for v in series.dropna()})
+    return f"values of the types {kinds}" if kinds else "no value"
 
 
 def refuse_infinite(values: np.ndarray, name: str) -> NoReturn:

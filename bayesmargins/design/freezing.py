@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.columns import Column, Matrix, holds_numbers, numbers_from, refuse_infinite
+from bayesmargins.design.columns import Column, Matrix, held_type, holds_numbers, numbers_from, refuse_infinite
 from bayesmargins.design.formula import expression
 from bayesmargins.design.formula_reading import guarded, term_label
 from bayesmargins.errors import DataError, FormulaError, listed
@@ -63,10 +63,10 @@ def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ..
 
 
 def _text_levels(series: pd.Series, name: str) -> tuple[Any, ...]:
-    kinds = sorted({type(v).__name__ for v in series})
-    if kinds != ["str"]:
+    held = held_type(series)
+    if held != "str":
         raise DataError(
-            f"Column {name!r} holds values of the types {kinds}; a factor holds text. Convert it: "
+            f"Column {name!r} holds {held}; a factor holds text. Convert it: "
             f"pandas.to_numeric(data[{name!r}]) for a number, data[{name!r}].astype(str) for a factor."
         )
     return tuple(sorted(pd.unique(series)))

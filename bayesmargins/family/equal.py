@@ -84,6 +84,6 @@ def equals(c: float) -> Target:
     'Average probability that yb is 0, over t'
     """
     value = plain_value(c)
-    if not is_number(value) or not np.isfinite(value):
+    if not is_number(value):
         raise EstimandError(f"equals(c={shown(c)}); c must be one finite number, in units of the response, such as 0.")
     return Equals(float(value))

@@ -12,10 +12,11 @@ independent, in one dimension). `tabulated` holds the same averages in tables, f
 For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal response,
 in closed form) on `normal_group_kernels` on `envelope_kernels` (the matrix of crossed and nested effects) on
 `effect_pattern` (where it has entries), with `small_kernels`; `group_quadrature` (other families, one effect a group)
-on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums over rows),
-with `group_model` (all of it in two arrays), `pointers` (in place of arrays, which compile slowly) and `vector_math`
-for functions that processors take several at once. `normal_entry` and `group_entry` are the `entry` of either, a name
-that compiled models call; `by_name` is the same for loops that other compiled code calls.
+on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_row_sums` (sums over
+rows) on `group_rows` (what rows are), with `group_model` (all of it in two arrays), `pointers` (in place of arrays,
+which compile slowly) and `vector_math` for functions that processors take several at once. `normal_entry` and
+`group_entry` are the `entry` of either, a name that compiled models call; `by_name` is the same for loops that other
+compiled code calls.
 """
 
 from bayesmargins.integrate.between_groups import between

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from numba import typeof, types
 
-from bayesmargins.integrate import group_rows
+from bayesmargins.integrate import group_row_sums
 from bayesmargins.integrate.by_name import by_name, caller
 from bayesmargins.integrate.group_rows import LATTICES, POINT, ROWS
 from bayesmargins.integrate.pointers import FLOATS
@@ -31,10 +31,10 @@ LOOPS = types.NamedTuple([_TAG, *[_WHOLE] * 5], Loops)
 
 # What each takes after the tag; in the order of `Loops`.
 _TAKEN = {
-    group_rows.log_densities: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS),
-    group_rows.averages: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS, FLOATS, FLOATS),
-    group_rows.slopes: (ROWS, POINT, _WHOLE, _NUMBER, FLOATS),
-    group_rows.add_base: (ROWS, POINT, FLOATS, FLOATS, FLOATS),
+    group_row_sums.log_densities: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS),
+    group_row_sums.averages: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS, FLOATS, FLOATS),
+    group_row_sums.slopes: (ROWS, POINT, _WHOLE, _NUMBER, FLOATS),
+    group_row_sums.add_base: (ROWS, POINT, FLOATS, FLOATS, FLOATS),
 }
 _OF_PARTS = (ROWS, _NUMBER, *[FLOATS] * 4)
 call_set_parts = caller(_TAG, *_OF_PARTS)
@@ -43,10 +43,10 @@ call_log_densities, call_averages, call_slopes, call_add_base = (caller(_TAG, *t
 
 def names_of(tag: Any) -> list[str]:
     """Names of the functions of `Loops` for rows of this tag, which are compiled now or found on disk."""
-    return [by_name(f, (typeof(tag), *taken), f is group_rows.slopes).name for f, taken in _TAKEN.items()]
+    return [by_name(f, (typeof(tag), *taken), f is group_row_sums.slopes).name for f, taken in _TAKEN.items()]
 
 
 def names_of_planes(tag: Any) -> list[str]:
-    """The same of those that two effects take: `group_rows.set_parts` and `group_rows.add_base`."""
-    taken = {group_rows.set_parts: _OF_PARTS, group_rows.add_base: _TAKEN[group_rows.add_base]}
+    """The same of those that two effects take: `group_row_sums.set_parts` and `group_row_sums.add_base`."""
+    taken = {group_row_sums.set_parts: _OF_PARTS, group_row_sums.add_base: _TAKEN[group_row_sums.add_base]}
     return [by_name(f, (typeof(tag), *own)).name for f, own in taken.items()]

@@ -55,7 +55,7 @@ def answers_on(
 ) -> list[dict[str, Any]]:
     """An answer of each job of `fit_many`, in their order."""
     session = {"memory": options.memory, "progress": False}
-    tasks = [(_fitted, job["model"], job["fit"], session) for job in jobs]
+    tasks = [(_fitted, dict(job), session) for job in jobs]
     answers: list[dict[str, Any]] = [{} for _ in jobs]
     for k, found in _as_they_come(client, "fit", tasks):
         answers[k] = _lost(found) if isinstance(found, BaseException) else found
@@ -128,10 +128,10 @@ def _side_by_side(chains: Sequence[xr.Dataset]) -> xr.Dataset:
     return joined.assign_coords(chain=np.arange(len(chains)))
 
 
-def _fitted(model: bytes, fit: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
+def _fitted(job: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
     """On a worker: a whole fit."""
     with _ONE_AT_A_TIME:
-        return answer({"model": model, "fit": fit, "session": {**session, "threads": _threads()}})
+        return answer({**job, "session": {**session, "threads": _threads()}})
 
 
 def _chain(

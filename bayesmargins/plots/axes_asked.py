@@ -74,12 +74,16 @@ class Rows:
 
     def refuse(self, function: str, more: Mapping[str, Any]) -> None:
         """A result has been asked already: what belongs to the question cannot be said again."""
-        said = [name for name, value in {**self.given(), **more}.items() if value is not None and value is not False]
-        if said:
+        if said := _said({**self.given(), **more}):
             raise ResultError(
                 f"{function} was given a result and {listed(said)}, which belongs to the question: {function}(post, "
                 "...) asks it, or ask avg_predictions, avg_comparisons, avg_slopes and draw what they return."
             )
+
+
+def _said(given: Mapping[str, Any]) -> list[str]:
+    """Names of arguments that were given, whatever their types: None and False say nothing."""
+    return [n for n, v in given.items() if v is not None and not (isinstance(v, bool | np.bool_) and not v)]
 
 
 def is_posterior(source: Posterior | Imputed | xr.Dataset) -> TypeIs[Posterior | Imputed]:
@@ -97,7 +101,7 @@ def first_of(post: Posterior | Imputed) -> Posterior:
 
 def refuse_rows(function: str, post: Posterior | Imputed, wanted: Mapping[str, Any]) -> None:
     """ResultError where the rows of the fit are to be drawn, and there are several fits."""
-    said = [f"{name}=" for name, value in wanted.items() if value]
+    said = [f"{name}=" for name in _said(wanted)]
     if said and isinstance(post, Imputed):
         raise ResultError(
             f"{function} was given {len(post.posteriors)} imputations and {listed(said)}, which draws the rows of a "

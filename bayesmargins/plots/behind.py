@@ -99,11 +99,12 @@ def _draw_lines(
 ) -> None:
     for column, value in at.items():
         lines = lines[(lines[column] == value).to_numpy()]
-    alpha = float(np.clip(6 / max(lines["group"].nunique(), 1), 0.15, 0.5))
+    groups = max(lines["group"].nunique(), 1)
+    width, alpha = float(np.clip(25 / groups, 0.35, 0.8)), float(np.clip(8 / groups, 0.2, 0.5))  # each is seen
     for _, one in lines.groupby("group", sort=False):
         x = one[placement.x] if levels is None else one[placement.x].map({v: i for i, v in enumerate(levels)})
         order = np.argsort(x.to_numpy(dtype=np.float64), kind="stable")
-        look: dict[str, Any] = {"color": style.colour, "linewidth": 0.7, "alpha": alpha, "zorder": 1}
+        look: dict[str, Any] = {"color": style.colour, "linewidth": width, "alpha": alpha, "zorder": 1}
         marks: dict[str, Any] = {"linestyle": "none", "marker": "_"} if levels is not None else {}
         ax.plot(x.to_numpy(dtype=np.float64)[order], one["point"].to_numpy()[order], **look, **marks)
 

@@ -139,7 +139,7 @@ def plot_densities(
 
 def _kept_in_sight(null: float | None, rope: tuple[float, float] | None) -> tuple[np.ndarray, ...]:
     """No effect and the ends of the region, as limits of the axis."""
-    return np.array([] if null is None else [null]), np.array(rope or [])
+    return np.array([] if null is None else [float(null)]), np.array(rope or [])
 
 
 def _said(kind: str, own: bool, n: int) -> str:

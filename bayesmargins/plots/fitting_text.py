@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "by_clauses",
     "fit_ticks",
     "letters",
     "letters_in",
@@ -34,6 +35,21 @@ def wrapped(text: str, inches: float, points: float) -> str:
     """Text folded into lines of so many inches, at a size in points."""
     room = max(letters_in(inches, points), 8)
     return "\n".join(textwrap.fill(line, room, break_on_hyphens=False) for line in text.split("\n"))
+
+
+def by_clauses(text: str, inches: float, points: float) -> str:
+    """The same, where clauses end with a semicolon: no line breaks within one that fits into a line."""
+    return "\n".join(_clauses_of(line, inches, points) for line in text.split("\n"))
+
+
+def _clauses_of(line: str, inches: float, points: float) -> str:
+    first, *rest = line.split("; ")
+    folded = wrapped(first, inches, points)
+    for clause in rest:
+        last = folded.split("\n")[-1]
+        fits = len(f"{last}; {clause}") < letters_in(inches, points)
+        folded = f"{folded}; {clause}" if fits else f"{folded};\n{wrapped(clause, inches, points)}"
+    return folded
 
 
 def letters_in(inches: float, points: float) -> int:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesmargins.errors import ResultError, shown
-from bayesmargins.plots.fitting_text import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
+from bayesmargins.plots.fitting_text import (
+    by_clauses,
+    fit_ticks,
+    letters,
+    measured,
+    short,
+    small_letters,
+    thin_numbers,
+    wrapped,
+)
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.title_room import under_suptitle, under_title
 from bayesmargins.values import is_number, value_list
@@ -196,7 +205,7 @@ class Panels:
         size = small_letters(self.figure)
         lines = [said, *([f"not drawn, on another scale: {', '.join(left_out)}"] if left_out else [])]
         if len(self.axes) > 1:
-            text = wrapped("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, size)
+            text = by_clauses("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, size)
             made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize=size, color="0.35")
             made.set_gid(_CAPTION)
             return
@@ -207,7 +216,7 @@ class Panels:
             before.set_text("\n".join([*drawn, *(line for line in lines if line not in drawn)]))
             return
         ax.annotate(
-            wrapped("\n".join(lines), self._room(), size),
+            by_clauses("\n".join(lines), self._room(), size),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
             xytext=(0, -3 - self.beneath),

@@ -18,7 +18,7 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
 
-__all__ = ["Cells", "all_columns", "numbers_among", "varying"]
+__all__ = ["Cells", "all_columns", "numbers_among", "varying", "words_given"]
 
 RATIOS = ("ratio", "or")  # comparisons whose scale is that of ratios
 
@@ -211,10 +211,15 @@ def _said(point: str, probs: Sequence[float | None], kind: str | None) -> str:
     return f"{point}, {listed} and {in_words(point, widest, kind).partition(' and ')[2]}s"
 
 
-def _names(ds: xr.Dataset, labels: Mapping[str, str] | None) -> dict[str, str]:
-    """Words for columns: those of the data, then those of the call."""
+def words_given(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Words of the call for columns."""
     if labels is not None and not (isinstance(labels, Mapping) and all(isinstance(v, str) for v in labels.values())):
         raise ResultError(
             f"labels={shown(labels)}; it must be a dict of column to text, such as {{'trt': 'treatment'}}."
         )
-    return {**names_of(ds), **(labels or {})}
+    return dict(labels or {})
+
+
+def _names(ds: xr.Dataset, labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Words for columns: those of the data, then those of the call."""
+    return {**names_of(ds), **words_given(labels)}

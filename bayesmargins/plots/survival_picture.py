@@ -31,7 +31,7 @@ from bayesmargins.plots.behind import Observed
 from bayesmargins.plots.fitting_text import measured, short, small_letters
 from bayesmargins.plots.over import draw
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.picture_cells import Cells
+from bayesmargins.plots.picture_cells import Cells, words_given
 from bayesmargins.plots.placement import Placement, place
 from bayesmargins.plots.styles import MANY, Style, style_of
 from bayesmargins.posterior import Posterior
@@ -131,7 +131,7 @@ def plot_survival(
     axes = axis_values(one, None, places_asked(by, facet), rows)
     copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(one, rows))
     at_times = _times(one, times, copies)
-    how["labels"] = {"time": worded(one.response_name, one.labels), **(labels or {})}
+    how["labels"] = {"time": worded(one.response_name, one.labels), **words_given(labels)}
     asked = Rows(newdata, at, groups, group_weights, survival(at_times), wts, random_seed)
     cells = _of_survival(Cells.of(asked_on_rows(avg_predictions, ds, axes, asked), **how))
     colour = None if by is None else public_name(str(name_of(by, "by")))

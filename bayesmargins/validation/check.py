@@ -23,7 +23,7 @@ from bayesmargins.validation.rows_left_out import RowsLeftOut
 from bayesmargins.validation.shown import Gathered, as_dataset
 from bayesmargins.validation.statistics import STATISTICS, Compared, Places, Side, compared, terms_of
 from bayesmargins.validation.tallies import DISTRIBUTION, far_apart, out_of_order, tallies_of
-from bayesmargins.values import whole_number
+from bayesmargins.values import is_word, value_list, whole_number
 
 __all__ = ["check"]
 
@@ -127,9 +127,9 @@ def _check(post: Any) -> None:
 
 
 def _groups(post: Posterior, given: Any) -> list[str]:
-    words = [given] if isinstance(given, str) else given
-    if not isinstance(words, list | tuple) or not words or not all(isinstance(w, str) and w in GROUPS for w in words):
-        wrong = given if isinstance(given, str) else next((w for w in words if w not in GROUPS), "") if words else ""
+    words = [given] if isinstance(given, str) else value_list(given)
+    if not words or not all(is_word(w, GROUPS) for w in words):
+        wrong = next((w for w in words or () if not is_word(w, GROUPS)), "")
         raise EstimandError(
             f"groups={shown(given)}; allowed are 'own' (the same groups), 'new' (new ones), or both in a list."
             f"{close_matches(wrong, GROUPS)}"
