@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesmargins as bm
@@ -21,6 +22,7 @@ import bayesmargins as bm
 PACKAGE = str(Path(bm.__file__).parent)
 INLINED = ("<listcomp>", "<dictcomp>", "<setcomp>")  # Python 3.12 calls no functions for them
 DRAWS = 8
+CELLS, OF_CELLS = (36, 2) if pd.__version__ < "3" else (0, 0)  # calls and functions where text has no type of its own
 
 
 @dataclass
@@ -92,16 +94,16 @@ def posterior(family: str) -> bm.Posterior:
 def test_one_averaged_comparison_takes_at_most_185_calls() -> None:
     post = posterior("gaussian")
     trace = traced(lambda: bm.avg_comparisons(post, "trt"))
-    assert trace.calls.total() <= 185
+    assert trace.calls.total() <= 185 + CELLS
     assert len(trace.files) <= 18
-    assert len(trace.functions) <= 89
+    assert len(trace.functions) <= 89 + OF_CELLS
 
 
 def test_the_link_changes_nothing_but_the_engine() -> None:
     post = posterior("bernoulli")
     trace = traced(lambda: bm.avg_comparisons(post, "trt"))
     outside = sum(n for (file, _), n in trace.calls.items() if "integrate" not in file)
-    assert outside <= 191
+    assert outside <= 191 + CELLS
 
 
 POST = posterior("bernoulli")

@@ -21,6 +21,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.lowering import Lower
+from numba.core.targetconfig import ConfigStack
 from numba.core.typed_passes import NativeLowering
 from numba.core.types import Function
 from numba.core.typing import Context
@@ -204,7 +205,7 @@ class _Typing(Context):  # type: ignore[misc]
 
     def resolve_function_type(self, function: Any, arguments: Any, keywords: Any) -> Any:
         function = self._lookup_global(function) or function
-        asked = function, arguments
+        asked = function, arguments, ConfigStack.top_or_none().nrt  # arrays are made only where they are counted
         if keywords or not isinstance(function, Function):
             return super().resolve_function_type(function, arguments, keywords)
         if asked not in self.known:
