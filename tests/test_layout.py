@@ -129,7 +129,7 @@ def _is_of_self(node: ast.AST) -> TypeGuard[ast.Attribute]:
 # A named tuple's own method, and what numba, Bambi and Python have no public name for.
 OF_OTHERS = {"_replace", "_intermediate_data", "_getframe"}
 OF_OTHERS |= {"_cache", "_cache_file", "_cache_path", "_impl", "_final_module", "_reload_init"}
-OF_OTHERS |= {"_analysis", "_codegen", "_lookup_global", "_module_pass_manager"}
+OF_OTHERS |= {"_analysis", "_codegen", "_lookup_global", "_tm"}
 
 
 def private_names_reached(source: str) -> Iterator[str]:

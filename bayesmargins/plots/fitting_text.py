@@ -47,7 +47,7 @@ def _clauses_of(line: str, inches: float, points: float) -> str:
     folded = wrapped(first, inches, points)
     for clause in rest:
         last = folded.split("\n")[-1]
-        fits = len(f"{last}; {clause}") < letters_in(inches, points)
+        fits = len(f"{last}; {clause}") <= letters_in(inches, points)
         folded = f"{folded}; {clause}" if fits else f"{folded};\n{wrapped(clause, inches, points)}"
     return folded
 
