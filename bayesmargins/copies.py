@@ -15,7 +15,7 @@ from bayesmargins.design import Column, Design, held_type, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, warn
 from bayesmargins.settable import check_value, column_of, hint_of
 from bayesmargins.spreads import PAIRS, spread_values
-from bayesmargins.values import is_number, is_word, plain_value, value_label, value_list, with_columns
+from bayesmargins.values import is_number, is_word, plain_value, value_label, value_list
 
 __all__ = [
     "Contrast",
@@ -66,20 +66,18 @@ Settings = tuple[Setting, ...]
 
 def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """The rows with these variables set, every other column untouched; columns that are computed come last."""
-    changed: dict[str, Any] = {}
+    changed = frame.copy(deep=False)  # `assign` knows no column "self"
     for s in settings:
-        if s.compute is not None:
-            continue
-        if s.step is not None:
-            require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
-        # In float64, whatever the column's own precision: a small step would be lost in float32.
-        changed[s.variable] = s.value if s.step is None else _stepped(s.step, s.room, _as_float(frame[s.variable]))
-    frame = with_columns(frame, changed) if changed else frame
+        if s.compute is None:
+            changed[s.variable] = s.value if s.step is None else _stepped(frame, s.variable, s.step, s.room)
     functions = {s.variable: s.compute for s in settings if s.compute is not None}
-    return with_computed(frame, functions) if functions else frame
+    return with_computed(changed, functions) if functions else changed
 
 
-def _stepped(step: float, room: Room | None, x: np.ndarray) -> np.ndarray:
+def _stepped(frame: pd.DataFrame, name: str, step: float, room: Room | None) -> np.ndarray:
+    """In float64, whatever the column's own precision: a small step would be lost in float32."""
+    require_columns(frame, [name], "newdata", f"a step of {name!r}")
+    x = _as_float(frame[name])
     return x + step if room is None else room.moved(x, step)
 
 
@@ -136,7 +134,7 @@ def named_variables(variables: Any, design: Design, *, derived: bool = False) ->
     if not names:
         raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
     for name in names:
-        if not is_word(name, design.columns):
+        if not (isinstance(name, str) and name in design.columns):
             column_of(name, design, "variables", derived=derived)
     if len(set(names)) < len(names):
         raise EstimandError(f"variables={shown(names)} names a variable twice; name each once.")
@@ -201,7 +199,8 @@ def _pair(spec: Any) -> tuple[Any, Any] | None:
 
 def _between(column: Column, low: Any, high: Any) -> Contrast:
     sides = [(Setting(column.name, value=v),) for v in (low, high)]
-    labels = value_label(low, high), value_label(high, low)
+    texts = isinstance(low, str) and isinstance(high, str)
+    labels = (low, high) if texts else (value_label(low, high), value_label(high, low))
     return Contrast(column.name, sides[0], sides[1], *labels)
 
 

@@ -83,7 +83,7 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     >>> resolve_groups("new", design).by_factor
     {'ID': 'new'}
     """
-    if not is_word(group_weights, ("equal", "rows")):
+    if not (isinstance(group_weights, str) and group_weights in ("equal", "rows")):
         raise GroupsError(
             f"group_weights={shown(group_weights)}; allowed are 'equal' and 'rows', how groups='existing' counts the "
             "fitted groups. Weights of rows in an average are wts=."
@@ -91,7 +91,7 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     if isinstance(groups, Mapping):
         policy = Policy(_factor_by_factor(groups, design), group_weights)
     else:
-        if not is_word(groups, POLICIES):
+        if not (isinstance(groups, str) and groups in POLICIES):
             _refuse_word(groups, design)
         policy = Policy(dict.fromkeys(design.factors, str(groups)), group_weights)
         for factor in [f for f in design.factors.values() if f.members]:

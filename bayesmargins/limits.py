@@ -6,8 +6,10 @@ import os
 import re
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,10 +17,11 @@ from typing import Any
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.values import is_number, one_of, switch, whole_number
 
-__all__ = ["Options", "options", "too_large"]
+__all__ = ["Options", "in_threads", "options", "too_large"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _ENOUGH = 10**18  # bytes: more than any machine has
+_RANGES = 8  # a thread: so that none waits long for the last one
 
 
 # What the innermost `with` block of this thread has set; None outside of any.
@@ -233,3 +236,44 @@ def too_large(n_draws: int, n_values: int, way_out: str) -> EstimandError:
         f"bayesmargins.options.memory allows {options.memory}. {way_out} "
         "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
     )
+
+
+def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
+    """Run tasks 0, ..., tasks - 1 of a kernel on as many threads as ``bayesmargins.options.threads`` allows.
+
+    ``kernel(first, last, *arguments)`` does the tasks from first to before last, without the interpreter's lock. A
+    task writes what no other task reads or writes: results do not depend on the number of threads. What the kernel
+    raises first is raised; ranges that nobody has begun are dropped. numba's own parallel loops would compile two to
+    three times as long, need a threading layer that is safe to enter from one thread at a time, and set the number of
+    threads for the whole process.
+
+    >>> done = [0] * 5
+    >>> in_threads(lambda first, last, out: out.__setitem__(slice(first, last), range(first, last)), 5, done)
+    >>> done
+    [0, 1, 2, 3, 4]
+    """
+    threads = min(options.n_threads, tasks)
+    if threads <= 1:
+        if tasks > 0:
+            kernel(0, tasks, *arguments)
+        return
+    size = max(1, tasks // (threads * _RANGES))
+    ranges = deque(range(0, tasks, size))
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    first = ranges.popleft()
+                except IndexError:
+                    return
+                kernel(first, min(first + size, tasks), *arguments)
+        except BaseException:
+            ranges.clear()
+            raise
+
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(copy_context().run, work) for _ in range(threads - 1)]  # options as here
+        work()
+    for other in others:
+        other.result()

@@ -15,13 +15,12 @@ import numba
 import numpy as np
 
 from bayesmargins.family import get_link
-from bayesmargins.integrate import in_threads
 from bayesmargins.integrate.tabulated.curves import curves
 from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
 from bayesmargins.integrate.tabulated.surfaces import surface
 from bayesmargins.integrate.tabulated.table_passes import evaluate_curves, evaluate_surface
-from bayesmargins.limits import options
+from bayesmargins.limits import in_threads, options
 
 
 @numba.njit(parallel=True, error_model="numpy")

@@ -15,7 +15,7 @@ import reference
 import xarray as xr
 
 import bayesmargins as bm
-from bayesmargins.integrate import in_threads
+from bayesmargins.limits import in_threads
 from bayesmargins.progress import Progress
 from bayesmargins.tables.arguments import in_words
 

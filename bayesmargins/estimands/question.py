@@ -134,14 +134,6 @@ class Question(Asked):
 
     weights: str  # name of the weights, empty without
 
-    @cached_property
-    def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
-        """A dimension of the result and its labels, where the target is several numbers."""
-        if isinstance(self.target, Target) and self.target.along is not None:
-            return self.target.along
-        labels = None if self.quantity is None else self.quantity.categories
-        return None if labels is None else ("category", labels)
-
     def _named(self, column: str) -> str:
         """A user's column in this result, where the dimension of outputs has a name that users have too."""
         return f"data_{column}" if self.outputs is not None and column == self.outputs[0] else public_name(column)

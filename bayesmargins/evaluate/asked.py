@@ -60,6 +60,8 @@ class Asked:
     link: Link = field(init=False, repr=False, compare=False)
     # what of the left-hand side, by field, the numbers depend on row by row
     of_rows: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    # a dimension of the result and its labels, where the target is several numbers
+    outputs: tuple[str, tuple[Any, ...]] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         post, target = self.post, self.target
@@ -70,6 +72,9 @@ class Asked:
         object.__setattr__(self, "quantity", quantity)
         object.__setattr__(self, "link", post.link if quantity is None else quantity.link)
         object.__setattr__(self, "of_rows", () if mean else fields_of(target, post.design.response))
+        labels = None if quantity is None else quantity.categories
+        along = target.along if isinstance(target, Target) else None
+        object.__setattr__(self, "outputs", along or (None if labels is None else ("category", labels)))
 
     @cached_property
     def tilted(self) -> bool:

@@ -15,7 +15,8 @@ from bayesmargins.evaluate.asked import Passed
 from bayesmargins.evaluate.chunks import Chunk, subset
 from bayesmargins.evaluate.passes import complete
 from bayesmargins.family.curve import Bundle
-from bayesmargins.integrate import BundleAverages, BundleTable, bundle_table, in_threads
+from bayesmargins.integrate import BundleAverages, BundleTable, bundle_table
+from bayesmargins.limits import in_threads
 
 __all__ = ["BundlePredictor"]
 
@@ -50,7 +51,7 @@ class BundlePredictor:
         out = np.zeros((self.averages.bundle.outputs, len(self.draws.beta), cells))
         passed = Passed({part: out})
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             if chunk.multiplier is not None:
                 passed.multiplied = max(passed.multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
             if part == "second" or _z_moves(chunk):

@@ -60,7 +60,7 @@ class SharesPredictor:
         out = np.zeros((self.shares.outputs, len(self.draws.beta), cells))
         passed = Passed({part: out})
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             each = [_Predictor(self.draws, chunk.plan), *(_Predictor(p.draws, p.plan) for p in chunk.parts)]
             size = max(1, _BLOCK_VALUES // len(self.draws.beta))
             if chunk.multiplier is not None:

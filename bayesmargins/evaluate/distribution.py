@@ -25,7 +25,7 @@ from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.mixture_of_y import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.student_scales import scales_of
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["DistributionPredictor", "part_values"]
 
@@ -63,7 +63,7 @@ class DistributionPredictor:
         each, draws = self.target.each(), len(self.draws.beta)
         passed = Passed({part: np.zeros((draws, len(each), cells)) for part in parts}, error_estimate=0.0)
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             if not self.target.of_response:
                 self._add_constant(chunk, passed)
                 continue
@@ -81,7 +81,7 @@ class DistributionPredictor:
         draws = len(self.draws.beta)
         passed = Passed({"slope": np.zeros((draws, cells))}, error_estimate=0.0)
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             if are_joint(chunk):
                 self._refuse_both()
             for block in self._spans(chunk):

@@ -19,7 +19,7 @@ from bayesmargins.evaluate.asked import Passed
 from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
-from bayesmargins.integrate import BundleAverages, Integral, expectation, mixture_expectation
+from bayesmargins.integrate import BundleAverages, Integral, averaged, mixture_expectation
 
 __all__ = [
     "alike",
@@ -266,11 +266,7 @@ def _existing(draws: Draws, rows: Rows, mixture: Mixture) -> _Existing:
 
 
 def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
-    if not isinstance(link, Link):
-        return link.average(eta, s2, part)
-    if link.closed_form is not None and part in link.parts:  # as `expectation`, whose checks of shapes cost more
-        return Integral(link.closed_form(eta, s2, part), 0.0, "closed form", 0)
-    return expectation(link, eta, s2, part)
+    return averaged(link, eta, s2, part) if isinstance(link, Link) else link.average(eta, s2, part)
 
 
 def _over_groups(weights: np.ndarray, each: np.ndarray, shift: np.ndarray) -> np.ndarray:

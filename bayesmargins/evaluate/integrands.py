@@ -35,7 +35,7 @@ _COMPILED = "Compiled code calls this: there the overload below puts the integra
 class Bare(NamedTuple):
     """A link that needs no table: h itself, or a closed form of its average."""
 
-    # the tag of the mean or its complement, from `Link.tag`; at s2 = 0 only where the link has no closed form
+    # the tag of the mean or its complement, from `Link.tags`; at s2 = 0 only where the link has no closed form
     link: Any
 
 

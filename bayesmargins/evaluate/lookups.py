@@ -50,7 +50,7 @@ class Lookups:
             from bayesmargins.evaluate.integrands import Bare
 
             method = "closed form" if chunk.plan.integrated else "plug-in"
-            return Found(Bare(self.link.tag(part)), (0.0, 0.0, 0.0), method, 0)
+            return Found(Bare(self.link.tags[part]), (0.0, 0.0, 0.0), method, 0)
         assert source.s is not None
         largest_s = float(source.s[lines].max(initial=0.0))
         nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0

@@ -54,7 +54,7 @@ class Predictor:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             if not len(chunk.cells.index):
                 continue
             if chunk.multiplier is not None:
@@ -90,7 +90,7 @@ class Predictor:
         passed = Passed({"slope": np.zeros((len(self.draws.beta), cells))})
         size = max(1, min(_BLOCK_VALUES, options.bytes // _BYTES_A_VALUE) // len(self.draws.beta))
         for whole in chunks:
-            chunk = complete(whole, passed)
+            chunk = whole if whole.complete is None else complete(whole, passed)
             for start in range(0, len(chunk.cells.index), size):
                 some = chunk.take(np.arange(start, min(start + size, len(chunk.cells.index))))
                 some.cells.add(passed.values["slope"], self._quotients(some, rows, passed), slice(None))
@@ -148,8 +148,7 @@ class Predictor:
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:
     """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
-    if chunk.complete is None:
-        return chunk
+    assert chunk.complete is not None
     for values in passed.values.values():
         values[..., chunk.cells.index[~chunk.complete]] = np.nan
     return replace(chunk.take(np.flatnonzero(chunk.complete)), complete=None)

@@ -19,8 +19,8 @@ from bayesmargins.evaluate.layout import Laid, lay_out
 from bayesmargins.evaluate.lookups import Found, Lookups
 from bayesmargins.evaluate.sources import Source, Sources
 from bayesmargins.family.link import Link
-from bayesmargins.integrate import in_threads
 from bayesmargins.integrate.aligned import zeros
+from bayesmargins.limits import in_threads
 
 __all__ = ["Tables"]
 

@@ -257,10 +257,11 @@ class Link:
                 "groups, exactly) and 'zero' (b = 0) work, and so does target='link'; a log link has the average."
             )
 
-    def tag(self, part: str) -> Any:
-        """How compiled code is told which function of which link it averages."""
-        kind = self.higher_kernels if part in ("d3", "d4") else self.kernels
-        return kind(PARTS.index(part))
+    @cached_property
+    def tags(self) -> Mapping[str, Any]:
+        """How compiled code is told which function of the link it averages, by its name in `PARTS`."""
+        kinds = dict.fromkeys(PARTS, self.kernels) | dict.fromkeys(("d3", "d4"), self.higher_kernels)
+        return {name: kind(number) for number, (name, kind) in enumerate(kinds.items()) if kind is not None}
 
     @property
     def tabled(self) -> bool:

@@ -5,7 +5,7 @@ groups), `cubes` (the average of its cube) and `spread` (how an effect does) on 
 `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new groups) on `rules` (nodes and
 bounds); `bundles` is the engine of several functions of one eta at once, with `lattice_kernels`, and `bundle_tables`
 its tables for many rows; `fitted_group_kernels` on `kernels` is the compiled code of both, imported where it is first
-needed because numba takes a second, compiled by `compiled` on `compiler`, and run by `threads`. `softmax`
+needed because numba takes a second, compiled by `compiled` on `compiler`, and run by `limits.in_threads`. `softmax`
 (probabilities that several linear predictors move) on `softmax_kernels` (nodes) and `race_kernels` (where effects are
 independent, in one dimension). `tabulated` holds the same averages in tables, for many rows.
 
@@ -23,12 +23,11 @@ from bayesmargins.integrate.between_groups import between
 from bayesmargins.integrate.bundle_tables import BundleTable, bundle_table
 from bayesmargins.integrate.bundles import BundleAverages
 from bayesmargins.integrate.cubes import cubed
-from bayesmargins.integrate.engine import Integral, expectation, trusted
+from bayesmargins.integrate.engine import Integral, averaged, expectation
 from bayesmargins.integrate.fitted_groups import mixture_expectation
 from bayesmargins.integrate.link_scale import linked_mean
 from bayesmargins.integrate.log_tails import log_expectation
-from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step, trusted
 
 __all__ = [
     "BundleAverages",
@@ -36,11 +35,11 @@ __all__ = [
     "Integral",
     "Rule",
     "apply_rule",
+    "averaged",
     "between",
     "bundle_table",
     "cubed",
     "expectation",
-    "in_threads",
     "linked_mean",
     "log_expectation",
     "mixture_expectation",

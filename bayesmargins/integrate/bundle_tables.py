@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bayesmargins.family.curve import Bundle
 from bayesmargins.integrate.bundles import BundleAverages
 from bayesmargins.integrate.rules import EPS
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["BundleTable", "bundle_table"]
 

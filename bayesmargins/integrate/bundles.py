@@ -21,7 +21,7 @@ from bayesmargins.family.curve import Bundle
 from bayesmargins.family.outcome import Values
 from bayesmargins.integrate.engine import Integral, largest_of
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["BundleAverages", "bundle_expectation", "bundle_mixture", "values_of"]
 

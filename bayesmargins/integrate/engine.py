@@ -15,16 +15,13 @@ import scipy
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
-__all__ = ["Integral", "checked", "expectation", "largest_finite", "largest_of", "trusted"]
+__all__ = ["Integral", "averaged", "checked", "expectation", "largest_finite", "largest_of"]
 
 Array = npt.NDArray[np.float64]
 
-_SMALLEST = 1e-290  # far enough from where floats lose digits
-_RARE = 1e-20  # rules with s above 4 cut what is beyond z = +-12, 4e-33 of it
 _ORDERS = {"mean": 0, "complement": 0, "d1": 1, "d2": 2, "d3": 3, "d4": 4}
-_STEEP = 1e-8  # of what is accurate in absolute terms, to 1e-22
 
 
 @dataclass(frozen=True)
@@ -60,20 +57,36 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
     >>> result.error_bound < 1e-12
     True
     """
-    eta, s2 = checked(link, eta, s2, part)
+    return averaged(link, *checked(link, eta, s2, part), part)
+
+
+def averaged(link: Link, eta: Array, s2: Array, part: str) -> Integral:
+    """`expectation` of arrays that are known to fit: eta (draw, row), s2 (draw, 1) or (draw, row) without negatives."""
+    if part not in link.parts:
+        raise IntegrationError(link.without(part))
+    if link.no_average:
+        link.check_average(s2)
     if link.closed_form is not None:
         return Integral(link.closed_form(eta, s2, part), 0.0, "closed form", 0)
     s = np.sqrt(s2)
     if not eta.size or not np.any(s > 0.0):
         return Integral(np.where(np.isnan(s), np.nan, link.part(part)(eta)), 0.0, "plug-in", 0)
-    value, bound, nodes, relative = _trapezoid(link, eta, s, part)
-    if _all_numerical(s):
-        return Integral(value, bound, "trapezoid", nodes, relative)
-    wide = s > WIDE
+    low, high = s.min(), s.max()
+    if low > 0.0 and high <= WIDE:
+        return _trapezoid(link, eta, s, part, low, high)
+    return _by_size(link, eta, s, part)
+
+
+def _by_size(link: Link, eta: Array, s: Array, part: str) -> Integral:
+    """The same where some s are 0, no numbers, or too large for a rule."""
+    value, bound, nodes = np.full(eta.shape, np.nan), 0.0, 0
+    served, wide, zero = s[(s > 0.0) & (s <= WIDE)], s > WIDE, s == 0.0
+    if served.size:
+        of_rules = _trapezoid(link, eta, s, part, served.min(), served.max())
+        value, bound, nodes = of_rules.value, of_rules.error_bound, of_rules.nodes
     if wide.any():
         _fill(value, wide, eta, s, lambda eta, s: _expansion(link, eta, s, part))
         bound = max(bound, _expansion_bound(link, part, largest_of(value)))
-    zero = s == 0.0
     if zero.any():
         _fill(value, zero, eta, s, lambda eta, s: link.part(part)(eta))
     return Integral(value, bound, "trapezoid and expansion" if wide.any() else "trapezoid", nodes)
@@ -112,33 +125,18 @@ def _fill(
     value[where] = function(eta[where], np.broadcast_to(s, value.shape)[where])
 
 
-def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int, float]:
-    """Values, error bound, nodes and relative bound where 0 < s <= WIDE; NaN elsewhere."""
+def _trapezoid(link: Link, eta: Array, s: Array, part: str, low: float, high: float) -> Integral:
+    """The values where s has a rule, NaN elsewhere; these s are from low to high."""
     from bayesmargins.integrate.kernels import CHUNK, trapezoid  # numba takes a second to import
 
+    lowest, highest = bucket_of(low), bucket_of(high)
+    table = rule_table(link, part, lowest, highest)
     value = np.full(eta.shape, np.nan)
-    numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= WIDE)]
-    if not numerical.size:
-        return value, 0.0, 0, np.inf
-    lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
-    rules, table = rule_table(link, part, lowest, highest)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
-    in_threads(trapezoid, tasks, link.tag(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
-    largest, least = largest_of(value), trusted(link, part)
-    bound = max([rule.error_bound(largest) for rule in rules])
-    relative = max([rule.relative_error(least) for rule in rules])
-    return value, bound, max([rule.nodes for rule in rules]), relative
-
-
-def trusted(link: Link, part: str) -> float:
-    """From which value on is a mean or complement relatively accurate? Below, its logarithm is `log_expectation`'s."""
-    if link.closed_form is not None:
-        return _SMALLEST
-    return _STEEP if part in link.steep else _RARE
-
-
-def _all_numerical(s: Array) -> bool:
-    return bool(s.min() > 0.0 and s.max() <= WIDE)
+    eta, s = np.ascontiguousarray(eta), np.ascontiguousarray(s)
+    in_threads(trapezoid, tasks, link.tags[part], eta, s, PER_OCTAVE, lowest, WIDE, *table.kernel, value)
+    bound = float(np.max(table.fixed + table.unit * max(table.least, largest_of(value))))
+    return Integral(value, bound, "trapezoid", table.nodes, table.relative)
 
 
 def largest_of(value: Array) -> float:

@@ -106,7 +106,7 @@ def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, 
     >>> import numpy as np
     >>> from bayesmargins.family import get_link
     >>> out = np.zeros((1, 1))
-    >>> logit, groups = get_link("logit").tag("mean"), np.array([[-1.0, 1.0]])
+    >>> logit, groups = get_link("logit").tags["mean"], np.array([[-1.0, 1.0]])
     >>> mixture_plug_in(0, 1, logit, np.zeros((1, 1)), groups, np.array([0.5, 0.5]), out)
     >>> float(out[0, 0])
     0.5

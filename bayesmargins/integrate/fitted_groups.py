@@ -13,7 +13,7 @@ from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import PARTS, Link
 from bayesmargins.integrate.engine import Integral, checked, expectation, largest_of
 from bayesmargins.integrate.rules import EPS
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["checked_groups", "mixture_expectation"]
 
@@ -67,7 +67,7 @@ def mixture_expectation(
         return _group_by_group(link, eta, s2, shifts, weights, part)
     from bayesmargins.integrate.fitted_group_kernels import mixture_plug_in
 
-    in_threads(mixture_plug_in, tasks, link.tag(part), eta, shifts, weights, value)
+    in_threads(mixture_plug_in, tasks, link.tags[part], eta, shifts, weights, value)
     value[np.broadcast_to(np.isnan(s2), value.shape)] = np.nan
     return Integral(value, 0.0, "plug-in", 0)
 

@@ -14,7 +14,7 @@ from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES, WIDTH
 from bayesmargins.integrate.normal_groups import Effects
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["GroupQuadrature", "group_quadrature", "has_planes"]
 

@@ -285,14 +285,14 @@ def trapezoid(
     """The trapezoid sum at each eta (draw, row), with the rule of its s (draw, 1) or (draw, row), into out (draw, row).
 
     begin, end : which chunks of rows of which draws, see `in_threads`. link : the tag of what is averaged, from
-    `Link.tag`; the kernel is compiled for each type. Rule j serves s up to 2^((lowest + j) / per_octave), and none
+    `Link.tags`; the kernel is compiled for each type. Rule j serves s up to 2^((lowest + j) / per_octave), and none
     beyond `widest`; steps, halves, offsets (rule,) are its step, nodes on each side, and where it begins in the
     weights (node,) of all rules. out is left as it is where s is 0, NaN or beyond widest.
 
     >>> import numpy as np
     >>> out, rule = np.zeros((1, 1)), (np.array([0.5]), np.array([0]), np.array([0]), np.array([1.0]))
     >>> from bayesmargins.family import get_link
-    >>> trapezoid(0, 1, get_link("logit").tag("mean"), np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
+    >>> trapezoid(0, 1, get_link("logit").tags["mean"], np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
     >>> float(out[0, 0])
     0.5
     """

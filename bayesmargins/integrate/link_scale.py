@@ -74,9 +74,10 @@ class _Averages:
         wide = self._of(part).error_bound if np.any(s > WIDE) else 0.0
         if not numerical.size:
             return 0.0, wide, 0
-        rules, _ = rule_table(self.link, part, bucket_of(float(numerical.min())), bucket_of(float(numerical.max())))
+        table = rule_table(self.link, part, bucket_of(float(numerical.min())), bucket_of(float(numerical.max())))
+        rules = table.rules
         share = max(rule.relative_bound for rule in rules)
-        return share / (1.0 - share), max(wide, *(r.absolute_bound for r in rules)), max(r.nodes for r in rules)
+        return share / (1.0 - share), max(wide, *(r.absolute_bound for r in rules)), table.nodes
 
     def _of(self, part: str) -> Integral:
         return self.complement if part == "complement" else self.mean

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.effect_pattern import EffectPattern, Envelope, Levels, effect_pattern
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 if TYPE_CHECKING:
     from bayesmargins.integrate.entry import Entry

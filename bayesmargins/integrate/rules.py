@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ __all__ = [
     "rule_table",
     "rule_with_step",
     "strip_of",
+    "trusted",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -41,7 +43,18 @@ WIDE = 2.0**12  # beyond this s an expansion in 1/s is exact to 1e-14, and a rul
 _FARTHEST = 12.0  # nodes reach z = +-12 at most: what lies beyond has probability 4e-33
 # Sums of the absolute terms of h''' and h'''', at most (the cloglog's: u e^-u (1 + 3u + u^2) and so on).
 _CANCELS = {"d3": 4.0, "d4": 16.0}
+_SMALLEST = 1e-290  # far enough from where floats lose digits
+_RARE = 1e-20  # rules with s above 4 cut what is beyond z = +-12, 4e-33 of it
+_STEEP = 1e-8  # of what is accurate in absolute terms, to 1e-22
 EPS = float(np.finfo(np.float64).eps)
+
+
+class Bound(NamedTuple):
+    """How wrong can values be, none of which is larger than some size? By ``fixed + unit * max(least, size)``."""
+
+    fixed: float
+    unit: float
+    least: float
 
 
 @dataclass(frozen=True)
@@ -76,39 +89,74 @@ class Rule:
         >>> rule_for(get_link("logit"), 1.0).error_bound(0.5) < 1e-13
         True
         """
-        scale = strip_of(self.link).scale[self.part]
-        if scale is None:
-            if self.relative_bound >= 1.0:
-                return np.inf
-            scale = largest / (1.0 - self.relative_bound)  # the bound is relative to the truth, not to the value
-        # each term: exp and its argument (s z), a power of it built by up to `half` products, the sum
-        rounding = EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * max(scale, largest)
-        rounding *= _CANCELS.get(self.part, 1.0)
-        return scale * self.relative_bound + self.absolute_bound + rounding
+        fixed, unit, least = self.bound
+        return fixed + unit * max(least, largest)
 
-    def relative_error(self, least: float) -> float:
-        """How wrong relative to itself can a value from `least` on be; infinite where nobody knows."""
+    @property
+    def bound(self) -> Bound:
+        """The same for any size of the values."""
+        scale = strip_of(self.link).scale[self.part]
+        unit = self._rounding * _CANCELS.get(self.part, 1.0)
+        if scale is not None:
+            return Bound(scale * self.relative_bound + self.absolute_bound, unit, scale)
+        if self.relative_bound >= 1.0:
+            return Bound(np.inf, 0.0, 0.0)
+        # relative to the truth, which is larger than the value by so much at most
+        return Bound(self.absolute_bound, (self.relative_bound + unit) / (1.0 - self.relative_bound), 0.0)
+
+    @property
+    def relative_error(self) -> float:
+        """How wrong relative to itself can a value from `trusted` on be; infinite where nobody knows."""
         if self.part not in ("mean", "complement") or self.relative_bound >= 0.5:
             return np.inf
+        least = trusted(self.link, self.part)
         # of exp(-u) the error is u times that of u, and E[u exp(-u)] <= E[exp(-u)] log(1 / E[exp(-u)])
         steep = 1.0 if strip_of(self.link).scale[self.part] is None else max(1.0, -math.log(least))
-        rounding = EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * steep
-        return 2.0 * self.relative_bound + self.absolute_bound / least + rounding
+        return 2.0 * self.relative_bound + self.absolute_bound / least + self._rounding * steep
+
+    @property
+    def _rounding(self) -> float:
+        """Of each term, exp and its argument (s z), a power of it built by up to `half` products, and of the sum."""
+        return EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step)
 
 
+def trusted(link: Link, part: str) -> float:
+    """From which value on is a mean or complement relatively accurate? Below, its logarithm is `log_expectation`'s."""
+    if link.closed_form is not None:
+        return _SMALLEST
+    return _STEEP if part in link.steep else _RARE
+
+
+@lru_cache(maxsize=4096)
 def bucket_of(s: float) -> int:
     """Which power of 2^(1/4), rounded up, serves s?"""
     return max(int(np.ceil(PER_OCTAVE * np.log2(s))), _LOWEST)
 
 
+class RuleTable(NamedTuple):
+    """Which rules serve a range of s, as the kernel reads them, and how wrong are their sums?"""
+
+    kernel: tuple[Array, ...]  # steps, halves, offsets, weights
+    rules: tuple[Rule, ...]
+    # (rule,): `Bound` of each, whose `least` is the same
+    fixed: Array
+    unit: Array
+    least: float
+    relative: float  # `Rule.relative_error` of the worst
+    nodes: int  # the most that a rule has
+
+
 @lru_cache(maxsize=256)
-def rule_table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule, ...], tuple[Array, ...]]:
-    """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights."""
+def rule_table(link: Link, part: str, lowest: int, highest: int) -> RuleTable:
+    """The rules of a range of buckets."""
     rules = tuple(_bucket_rule(link, part, bucket) for bucket in range(lowest, highest + 1))
     halves = np.array([rule.half for rule in rules])
     offsets = np.concatenate([[0], np.cumsum(halves + 1)[:-1]])
     weights = np.concatenate([rule.weights for rule in rules])
-    return rules, (np.array([rule.step for rule in rules]), halves, offsets, weights)
+    fixed, unit, least = np.array([rule.bound for rule in rules]).T
+    relative, nodes = max(rule.relative_error for rule in rules), max(rule.nodes for rule in rules)
+    kernel = np.array([rule.step for rule in rules]), halves, offsets, weights
+    return RuleTable(kernel, rules, fixed, unit, float(least[0]), relative, nodes)
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,7 @@ import scipy
 
 from bayesmargins.integrate.engine import largest_finite
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["Averages", "softmax_averages"]
 

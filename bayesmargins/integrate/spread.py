@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["Engine", "Spread", "directions", "engine_for_linear", "engine_on_grid", "engine_over_points"]
 

@@ -15,8 +15,8 @@ from bayesmargins.errors import ResultError, warn
 from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
 from bayesmargins.imputations import Imputed
-from bayesmargins.integrate import in_threads
 from bayesmargins.labelling import LABELS
+from bayesmargins.limits import in_threads
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ASYMPTOTIC, IMPUTATION, check_result

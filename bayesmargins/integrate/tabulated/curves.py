@@ -34,7 +34,7 @@ from bayesmargins.integrate.tabulated.rows import (
     row_table,
 )
 from bayesmargins.integrate.tabulated.table_rules import make_rules
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.kernels import CurveArrays

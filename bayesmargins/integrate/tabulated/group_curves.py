@@ -36,7 +36,7 @@ from bayesmargins.integrate.tabulated.group_grid import (
 )
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
 from bayesmargins.integrate.tabulated.table_rules import make_rules
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["mixture_curves"]
 

@@ -18,7 +18,7 @@ from bayesmargins.integrate.tabulated.bounds import (
 )
 from bayesmargins.integrate.tabulated.curves import row_curves
 from bayesmargins.integrate.tabulated.rows import cell_width
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 __all__ = ["FARTHEST", "GRID", "PHASES", "group_bounds", "lagrange_weights", "plain_values", "spread_values"]
 

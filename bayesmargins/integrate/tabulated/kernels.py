@@ -46,7 +46,7 @@ _JIT: Any = INNER  # numba's own annotation leaves some of them out
 class Rules(NamedTuple):
     """Which trapezoid rule is used outside the cells? Rule j serves s up to 2^((lowest + j) / per_octave)."""
 
-    link: Any  # the tag of what is averaged, from `Link.tag`; one with a closed form has no rules
+    link: Any  # the tag of what is averaged, from `Link.tags`; one with a closed form has no rules
     # which rule serves which s
     per_octave: int
     lowest: int

@@ -23,7 +23,7 @@ from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative
 from bayesmargins.integrate.tabulated.curves import REACH, checked_part, checked_s, trusted_cells
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
 from bayesmargins.integrate.tabulated.table_rules import make_rules
-from bayesmargins.integrate.threads import in_threads
+from bayesmargins.limits import in_threads
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.kernels import SurfaceArrays

@@ -28,11 +28,11 @@ def make_rules(link: Link, part: str, s: Array) -> Rules:
         if not link.bounded:
             raise IntegrationError(f"The {link.name} link has a closed form: it needs no table.")
         none = np.zeros(0)
-        return Rules(link.tag(part), PER_OCTAVE, 0, none, none.astype(np.int64), none.astype(np.int64), none)
+        return Rules(link.tags[part], PER_OCTAVE, 0, none, none.astype(np.int64), none.astype(np.int64), none)
     usable = s[(s > 0.0) & (s <= WIDE)]
     lowest = bucket_of(1e-9)
     highest = bucket_of(float(usable.max())) if usable.size else lowest
-    return Rules(link.tag(part), PER_OCTAVE, lowest, *_rule_arrays(link, part, lowest, highest))
+    return Rules(link.tags[part], PER_OCTAVE, lowest, *_rule_arrays(link, part, lowest, highest))
 
 
 @lru_cache(maxsize=32)
