@@ -104,7 +104,7 @@ def of_own(values: Array, y: Array) -> Array:
 def drawn_category(rng: np.random.Generator, probabilities: Array) -> Array:
     """1, and one more for every sum of the first probabilities (category, ...) that a uniform number exceeds."""
     reached = np.cumsum(probabilities, axis=0)[:-1]
-    return 1.0 + (rng.uniform(size=reached.shape[1:]) > reached).sum(axis=0)
+    return np.asarray(1.0 + (rng.uniform(size=reached.shape[1:]) > reached).sum(axis=0), dtype=np.float64)
 
 
 def observe_category(
