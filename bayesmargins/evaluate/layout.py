@@ -40,16 +40,16 @@ class Laid(NamedTuple):
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
     """How are a chunk's rows laid out for these draws? "rise" is the average times the slope of its scale's log."""
-    from bayesmargins.evaluate.terms import largest, terms_of, typical_variance, variance_of
+    from bayesmargins.evaluate.terms import largest, terms_of, variance_of
 
     terms = terms_of(draws, chunk.rows, chunk.plan, source.shifts)
-    variance = variance_of(draws, chunk.rows, chunk.plan) if source.kind in ("bare", "surface") else None
+    variance = variance_of(draws, chunk.rows, chunk.plan) if source.kind == "bare" else None
     turned = part == "slope" and chunk.scale is not None  # what is looked up falls where the inverse link rises
     weights, scales = _weights(chunk, -1.0 if turned else 1.0), _scales(chunk, part)
     order, size = None, _LINES
-    if source.kind == "surface":
+    if source.spread is not None:
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
-        order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
+        variance, order = source.spread.variance, source.spread.order
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
     changes, changes_of_variance = _changes(draws, link, chunk) if part == "slope" else (None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -57,7 +58,8 @@ class Lookups:
         method = "table of the trapezoid rule" if nodes else "table"
         table: Curves | Surface
         if source.kind == "surface":
-            table = self._surface(source.low, largest_s, part, reach)
+            assert source.spread is not None
+            table = self._surface(source.spread.low, largest_s, part, reach)
         else:
             table = self._curves(source, chunk, part, lines, reach)
         bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
@@ -65,11 +67,9 @@ class Lookups:
 
     def _surface(self, low: float, high: float, part: str, farthest: float) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
-        from bayesmargins.integrate.tabulated.surfaces import surface
-
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
         reach = _stretched(farthest)
-        return self._keep(("surface", part, low, high, reach), lambda: surface(self.link, low, high, part, reach))
+        return self._keep(("surface", part, low, high, reach), lambda: _surface(self.link, low, high, part, reach))
 
     def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, farthest: float) -> Curves:
         from bayesmargins.evaluate.terms import group_shifts
@@ -106,6 +106,14 @@ class Lookups:
                 return made
             self._kept[key] = made
         return self._kept[key]
+
+
+@lru_cache(maxsize=2)
+def _surface(link: Link, low: float, high: float, part: str, reach: float) -> Surface:
+    """Those of the last questions are kept: the next one is often about the same draws."""
+    from bayesmargins.integrate.tabulated.surfaces import surface
+
+    return surface(link, low, high, part, reach)
 
 
 def _stretched(farthest: float) -> float:

@@ -15,6 +15,7 @@ from bayesmargins.family.link import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.evaluate.terms import Shift
+    from bayesmargins.evaluate.tiles import Variance
 
 __all__ = ["Source", "Sources", "key_of"]
 
@@ -22,19 +23,24 @@ _MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
 _CURVE = 2**14  # rows times groups that are looked up one by one at the price of a curve
 
 
+class Spread(NamedTuple):
+    """How does s2, the variance of what is integrated out, differ between rows?"""
+
+    low: float  # no s is smaller
+    high: np.ndarray  # (draw,): the largest s2 of each draw
+    variance: Variance  # what it consists of
+    order: np.ndarray  # (row,): rows with like s2 one after the other
+
+
 class Source(NamedTuple):
     """Where the average over groups of a piece comes from."""
 
     # {"bare", "curves", "surface", "exact"}, h itself or a closed form, a curve in eta for each draw, a surface in eta
     # and s, no table
-    kind: str  # "bare", "curves", "surface" or "exact"
-    # of eta, besides the group effects of the plan
+    kind: str
     shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
-    # (draw,): standard deviations for curves; the largest of each draw for a surface
-    s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
-    # the smallest s for a surface
-    low: float = 0.0  # the smallest s for a surface
-    # of averaged fitted groups, the same in all rows: for curves
+    s: np.ndarray | None = None  # (draw,): standard deviations for curves; the largest of each draw for a surface
+    spread: Spread | None = None  # for a surface
     z: Mapping[str, np.ndarray] | None = None  # of averaged fitted groups, the same in all rows: for curves
     # whether fitted groups are looked up each for itself: they add to eta what differs between rows
     one_by_one: bool = False
@@ -47,6 +53,8 @@ class Sources:
     draws: Draws  # posterior draws
     link: Link  # between linear predictor and the target
     _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+    # of the last rows, whose z the other sides of a contrast and other parts have too
+    _last: tuple[Mapping[str, np.ndarray], Spread] | None = field(default=None, repr=False)
 
     def of(self, chunk: Chunk) -> list[tuple[Chunk, Source]]:
         """Where do these rows find their averages? A piece has one z of averaged fitted groups, where these are few."""
@@ -79,15 +87,15 @@ class Sources:
             one_by_one = not shifts and (z is None or not same_s)
             z = None if one_by_one else z
         if one_by_one and same_s and self.link.tabled:  # a curve costs less than the exponential in h
-            return Source("curves", shifts, np.sqrt(self._limits(chunk)[1]), one_by_one=True)
+            return Source("curves", shifts, self._same_s(chunk), one_by_one=True)
         if z is None and (not plan.integrated or self.link.closed_form is not None):
             return Source("bare", shifts, one_by_one=one_by_one)
         if z is None and not self.link.tabled:
             return Source("exact")
-        low, high = self._limits(chunk)
         if same_s:
-            return Source("curves", shifts, np.sqrt(high), z=z)
-        return Source("surface", shifts, np.sqrt(high), low, one_by_one=one_by_one)
+            return Source("curves", shifts, self._same_s(chunk), z=z)
+        spread = self._spread(chunk)
+        return Source("surface", shifts, np.sqrt(spread.high), spread, one_by_one=one_by_one)
 
     @staticmethod
     def _moved(chunk: Chunk) -> bool:
@@ -95,14 +103,26 @@ class Sources:
         assert chunk.plan.mixture is not None
         return chunk.d_rows is not None and moves(chunk.d_rows, chunk.plan.mixture.factors)
 
-    def _limits(self, chunk: Chunk) -> tuple[float, np.ndarray]:
-        from bayesmargins.evaluate.terms import variance_at, variance_limits
+    def _same_s(self, chunk: Chunk) -> np.ndarray:
+        """(draw,): s where no z of what is integrated differs between rows."""
+        from bayesmargins.evaluate.terms import variance_at
 
-        plan, rows = chunk.plan, chunk.rows
-        if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
-            return 0.0, variance_at(self.draws, {f: rows.Z[f][0] for f in plan.integrated})
+        return np.sqrt(variance_at(self.draws, {f: chunk.rows.Z[f][0] for f in chunk.plan.integrated}))
+
+    def _spread(self, chunk: Chunk) -> Spread:
+        from bayesmargins.evaluate.terms import typical_variance, variance_limits, variance_of
+
+        rows, plan = chunk.rows, chunk.plan
+        z = {f: rows.Z[f] for f in plan.integrated}
+        if self._last is not None and _equal(z, self._last[0]):
+            return self._last[1]
+        variance = variance_of(self.draws, rows, plan)
+        assert variance is not None
         low, high = variance_limits(self.draws, rows, plan.integrated)
-        return float(np.sqrt(low.min(initial=np.inf))), high
+        order = np.argsort(typical_variance(variance)[: len(rows.offset)])
+        spread = Spread(float(np.sqrt(low.min(initial=np.inf))), high, variance, order)
+        self._last = z, spread
+        return spread
 
     def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], Mapping[str, np.ndarray] | None] | None:
         """What the fitted groups add to eta: one shift where the link allows, else by their z; None if rows differ."""
@@ -130,6 +150,10 @@ class Sources:
 
         assert source.s is not None
         return np.asarray(covers(source.s))
+
+
+def _equal(z: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    return [*z] == [*other] and all(np.array_equal(z[f], other[f]) for f in z)
 
 
 def key_of(z: Mapping[str, np.ndarray]) -> tuple[tuple[str, bytes], ...]:

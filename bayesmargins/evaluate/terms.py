@@ -181,10 +181,9 @@ def variance_at(draws: Draws, z: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.maximum(total, 0.0)
 
 
-def typical_variance(draws: Draws, rows: Rows, factors: Sequence[str]) -> np.ndarray:
-    """s2 of each row at the mean of Sigma over draws: (row,)."""
-    z_and_Sigma = ((rows.Z[f], draws.Sigma[f].mean(axis=0)) for f in factors)
-    return np.asarray(sum(np.einsum("rp,pq,rq->r", z, Sigma, z) for z, Sigma in z_and_Sigma))
+def typical_variance(of: Variance) -> np.ndarray:
+    """What differs in s2 between rows, at the mean of Sigma over draws: (row,), and what fills up the last line."""
+    return np.asarray(of.Sigma.mean(axis=0) @ of.W)
 
 
 def group_effects(draws: Draws, lines: np.ndarray, mixture: Mixture) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, INNER, PASTED
+from bayesmargins.integrate.compiled import APART, INNER, INNER_SUM, PASTED
 from bayesmargins.integrate.vector_math import vector_exp
 
 __all__ = [
@@ -26,9 +26,6 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-# partial sums side by side, so that a sum is not one chain of additions: their order is the machine's, always the same
-_ANY_ORDER: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
 
 
 class Terms(NamedTuple):
@@ -138,7 +135,7 @@ def scale_tile(scales: Scales, draw: int, first: int, work: Array, out: Array) -
             out[i] *= work[i]
 
 
-@njit(**_ANY_ORDER)
+@njit(**INNER_SUM)
 def _product(w: Array, values: Array) -> float:
     total = 0.0
     for i in range(w.size):

@@ -18,7 +18,18 @@ from numba.core.ccallback import CFunc
 
 from bayesmargins.integrate.compiler import COMPILER
 
-__all__ = ["APART", "INNER", "MEMORY", "OPTIONS", "SUM", "c_function", "digest", "kernel", "kernel_with_memory"]
+__all__ = [
+    "APART",
+    "INNER",
+    "INNER_SUM",
+    "MEMORY",
+    "OPTIONS",
+    "SUM",
+    "c_function",
+    "digest",
+    "kernel",
+    "kernel_with_memory",
+]
 
 OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -38,6 +49,7 @@ APART: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrappe
 # Sums may be taken in any order: the processor's own is several times faster, and always the same.
 SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
 INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INNER_SUM: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
 
 
 def kernel(function: Callable[..., Any], options: dict[str, Any] = CALLED) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import INNER, INNER_SUM
 from bayesmargins.integrate.kernels import closed, one_node
 from bayesmargins.integrate.tabulated.bands import BAND_BITS, LEAST
 from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of, times, whole_bits, whole_number, within
@@ -74,10 +74,13 @@ class CurveArrays(NamedTuple):
 class SurfaceArrays(NamedTuple):
     """What do compiled loops read of a surface?"""
 
-    # (band, cell, 8) float: coefficients of heat polynomials around the cell's middle. What lies outside looks them up
-    # in the last band, or in the cell after the last: there, and where a cell is not accurate, they are NaN
+    # (band x row, 8) float: coefficients of heat polynomials around the middle of a row's cell. What lies outside looks
+    # them up in the band after the last, or in the cell after the last: there, and where a cell is not accurate, they
+    # are NaN
     coef: Array
-    cells: int  # how many there are in a band
+    rows: int  # of a band: one for each cell, and some to spare
+    cells: int
+    bands: int
     first: int  # number of the first band
     per: float  # cells per unit of eta
     rules: Rules  # for values outside the cells
@@ -167,14 +170,22 @@ def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: A
     return outside
 
 
+@njit(**INNER_SUM)
+def _total(out: Array) -> float:
+    """No number where one of these is none."""
+    total = 0.0
+    for i in range(out.size):
+        total += out[i]
+    return total
+
+
 @njit(**INNER)
 def _nothing_outside(out: Array) -> int:
     """0 where there is no number, and how often that is."""
-    outside = 0
-    for i in range(out.size):
-        outside += out[i] != out[i]
-    if outside > 0:
+    outside, total = 0, _total(out)
+    if total != total:
         for i in range(out.size):
+            outside += out[i] != out[i]
             out[i] = out[i] if out[i] == out[i] else 0.0
     return outside
 
@@ -237,25 +248,20 @@ def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
 
 
 @njit(**INNER)
-def _from_least(s2: float) -> float:
-    """1/4 + s^2, where rounding may have put s^2 below 0."""
-    y = s2 + LEAST
-    return LEAST if y < LEAST else y
-
-
-@njit(**INNER)
 def _row_of(arrays: SurfaceArrays, cell: float, y: float) -> int:
-    """Which coefficients belong to a cell, its number + `ROUND`, and to 1/4 + s^2? Those of NaN outside."""
-    bands, lines, _ = arrays.coef.shape
-    band = within(whole_bits(y, BAND_BITS) - arrays.first, bands - 1)
-    return times(band, lines) + within(whole_number(cell), arrays.cells)
+    """Which coefficients belong to a cell, its number + `ROUND`, and to 1/4 + s^2? Those of NaN outside.
+
+    An s^2 that rounding has put below 0 lies outside.
+    """
+    band = within(whole_bits(y, BAND_BITS) - arrays.first, arrays.bands)
+    return times(band, arrays.rows) + within(whole_number(cell), arrays.cells)
 
 
 @njit(**INNER)
 def surface_far(arrays: SurfaceArrays, order: int, eta: float, s2: float) -> float:
     """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
     cell = (eta * arrays.per + (0.5 * arrays.cells - 0.5)) + ROUND
-    if not math.isnan(arrays.coef.reshape(-1, TERMS)[_row_of(arrays, cell, _from_least(s2)), 0]):
+    if not math.isnan(arrays.coef[_row_of(arrays, cell, s2 + LEAST), 0]):
         return 0.0
     return exact_value(order, eta, math.sqrt(s2 if s2 > 0.0 else 0.0 * s2), arrays.rules)
 
@@ -268,7 +274,7 @@ def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) 
     """
     per, width, origin = arrays.per, 1.0 / arrays.per, 0.5 * arrays.cells - 0.5
     for i in range(eta.size):
-        x, y = eta[i] * per + origin, _from_least(s2[i])
+        x, y = eta[i] * per + origin, s2[i] + LEAST
         cell = x + ROUND
         place[i] = start_of_row(_row_of(arrays, cell, y))
         eta[i] = (x - (cell - ROUND)) * width
@@ -285,7 +291,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> in
     eta and s2 are overwritten.
     """
     _surface_places(arrays, eta, s2, out)
-    _surface_values(arrays.coef.reshape(-1, TERMS), out, (eta, s2), (out,))
+    _surface_values(arrays.coef, out, (eta, s2), (out,))
     return _nothing_outside(out)
 
 
@@ -293,7 +299,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> in
 def surface_tile_all(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of the surface at a tile of eta and s2; else as `surface_tile`."""
     _surface_places(arrays, eta, s2, out)
-    _surface_all(arrays.coef.reshape(-1, TERMS), out, (eta, s2), (out, d1, d2))
+    _surface_all(arrays.coef, out, (eta, s2), (out, d1, d2))
     outside = 0
     for values in (out, d1, d2):
         outside = _nothing_outside(values)

@@ -106,7 +106,8 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean", reach: 
     cell = np.arange(table.cells)
     coef[:-1, : table.cells][(cell < low[:, None]) | (cell >= high[:, None])] = np.nan
     rules = make_rules(link, part, np.array([1.01 * S_MAX, s_high]))  # rounding may put s a little above a bound
-    arrays = SurfaceArrays(coef, table.cells, first, 1.0 / cell_width(link), rules)
+    bands, rows, _ = coef.shape
+    arrays = SurfaceArrays(coef.reshape(-1, _KEPT), rows, table.cells, bands - 1, first, 1.0 / cell_width(link), rules)
     rounding = 64.0 * EPS * link.size(reach + math.sqrt(edge_of(last)))
     value, d1, d2 = (max(bound[k] for bound in bounds) + rounding * 16.0**k for k in range(3))
     return Surface(link, part, arrays, value, d1, d2)
@@ -118,12 +119,7 @@ def _fill(table: RowTable, first: int, out: Array) -> Bounds:
     rows, moves, tau = _from_rows(first, last)
     to_bands = _fit(0.5 * cell_width(table.link), tau) @ _moved(moves)
     made = table.rows(int(rows[0]), int(rows[-1]) + 1)
-
-    def fill(begin: int, end: int) -> None:
-        some = slice(begin, end)
-        np.matmul(made[rows[some] - rows[0]], np.swapaxes(to_bands[some], 1, 2), out=out[some])
-
-    in_threads(fill, len(out))
+    np.matmul(made[rows - rows[0]], np.swapaxes(to_bands, 1, 2), out=out)
     each = [_bounds(table, band, min(band + _BOUNDED, last)) for band in range(first, last, _BOUNDED)]
     value, d1, d2 = (max(of) for of in zip(*each, strict=True))
     return value, d1, d2
