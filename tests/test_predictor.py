@@ -472,6 +472,26 @@ def test_variances_that_rounding_puts_above_their_bound_have_a_value() -> None:
     assert np.isfinite(made([[0.5, -3.0]], [[16.0 * (1.0 + 1e-12), 16.05]])).all()
 
 
+@pytest.mark.parametrize("question", ["values", "slopes"])
+def test_variances_that_rounding_puts_below_zero_are_zero(question: str) -> None:
+    """Where effects of a group are perfectly correlated, one x has none; its variance is a sum of 100, -200 and 100."""
+    data, S, r = simulated(), 40, 0.7
+    post = bm.from_draws(
+        "y ~ x + (1 + x | g)", data, family="bernoulli", link="logit",
+        beta=np.random.default_rng(3).normal(size=(1, S, 2)),
+        Sigma={"g": np.broadcast_to(100.0 * np.array([[1.0, -r], [-r, r * r]]), (1, S, 2, 2))},
+    )  # fmt: skip
+    rows = pd.DataFrame({"x": (1.0 + 1e-9 * np.linspace(-1.0, 1.0, 200)) / r})
+    z = np.column_stack([np.ones(200), rows.x])
+    assert (np.array([100.0, -140.0, 49.0]) @ [z[:, 0], z[:, 1], z[:, 1] ** 2] < 0.0).any()
+    fast = values(asked(lambda: bm.predictions(post, newdata=rows, groups="new"), True))
+    if question == "slopes":
+        fast = values(asked(lambda: bm.slopes(post, "x", newdata=rows, groups="new"), True))
+    h = scipy.special.expit(post.draws.beta @ z.T)
+    true = h * (1.0 - h) * post.draws.beta[:, 1:] if question == "slopes" else h
+    np.testing.assert_allclose(fast.reshape(S, -1), true, rtol=0, atol=1e-6 if question == "slopes" else 1e-11)
+
+
 @pytest.mark.parametrize("outlier", [1e8, 1e15, 1e20])
 @pytest.mark.parametrize("formula", ["y ~ x + f + (1 | g)", "y ~ x * treated + (1 | g)"])
 def test_a_huge_value_in_one_row_leaves_the_others_as_they_are(formula: str, outlier: float) -> None:
